@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod delivery;
 mod diagnostics;
+mod docker;
 mod harness;
 mod pipelines;
 mod rejection;

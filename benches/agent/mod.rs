@@ -8,8 +8,10 @@
 #[path = "../../agent/src/input"]
 pub(crate) mod input {
     pub(crate) mod docker {
+        pub(crate) mod ansi;
         pub(crate) mod chunk;
         pub(crate) mod frames;
+        pub(crate) mod gap;
         pub(crate) mod intake;
         pub(crate) mod lines;
         pub(crate) mod partial;

@@ -73,7 +73,7 @@ impl Line {
         records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines));
         let lines = self.lines.seal(0);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, 0, None);
-        let chunk = LinesChunk { lines, layers: self.layers.clone(), prefix: self.prefix, receipt };
+        let chunk = LinesChunk { lines, gap: None, layers: self.layers.clone(), prefix: self.prefix, receipt };
         Box::new(chunk).unpack(&mut self.events);
     }
 

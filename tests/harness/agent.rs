@@ -1,6 +1,7 @@
 //! The agent under test: the built binary with a pipeline file and a data folder of its own.
 
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -27,6 +28,11 @@ impl Agent {
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Has the next start use another pipeline.
+    pub(crate) fn set_pipeline(&self, pipeline: &str) {
+        fs::write(self.folder.join("pipeline.conf"), pipeline).unwrap();
     }
 
     /// Starts it; its log is appended to that of the starts before.
@@ -87,6 +93,16 @@ impl Agent {
     /// All it has logged so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The last so many bytes of its log, or a few more.
+    pub(crate) fn end_of_log(&self, bytes: u64) -> String {
+        let Ok(mut file) = File::open(self.log_path()) else { return String::new() };
+        let start = file.metadata().unwrap().len().saturating_sub(bytes);
+        file.seek(SeekFrom::Start(start)).unwrap();
+        let mut end = Vec::new();
+        file.read_to_end(&mut end).unwrap();
+        String::from_utf8_lossy(&end).into_owned()
     }
 
     fn log_path(&self) -> PathBuf {

@@ -28,6 +28,22 @@ impl Container {
         &self.name
     }
 
+    /// Runs `docker VERB [option...] CONTAINER`.
+    pub(crate) fn tell(&self, verb: &[&str]) {
+        output_of(docker(verb).arg(&self.name));
+    }
+
+    /// Gives it another name.
+    pub(crate) fn rename(&mut self, name: &str) {
+        output_of(&mut docker(&["rename", &self.name, name]));
+        name.clone_into(&mut self.name);
+    }
+
+    /// What Docker itself has of its standard output, line by line.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        output_of(&mut docker(&["logs", &self.name])).lines().map(str::to_owned).collect()
+    }
+
     /// Waits for its end; for one with `--rm` that may be over already.
     pub(crate) fn wait(&self) {
         run(&mut docker(&["wait", &self.name]));

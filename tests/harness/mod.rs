@@ -9,6 +9,7 @@ mod docker;
 mod elasticsearch;
 mod once;
 mod scenario;
+mod shipment;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -19,6 +20,7 @@ pub(crate) use docker::Container;
 pub(crate) use elasticsearch::{Document, Elasticsearch};
 pub(crate) use once::{check, elkhound, pipe, repository};
 pub(crate) use scenario::Scenario;
+pub(crate) use shipment::{Printed, Shipment};
 
 /// A setting that `with-rig` passes on.
 pub(crate) fn from_rig(name: &str) -> String {

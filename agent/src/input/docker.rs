@@ -16,10 +16,14 @@
 //! - `host` (text, default `DOCKER_HOST`, else `unix:///var/run/docker.sock`): the engine. With `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
 //!   Docker's own client has them.
 //! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`.
-//! - `read` (`api` or `files`, default `api`): through the engine's API, or straight from the files of the log driver json-file, which costs the
-//!   engine nothing and needs no socket.
-//! - `path` (glob, default `/var/lib/docker/containers/*/*-json.log`): where the files are, with `read => files`. Mount the folder read-only.
+//! - `path` (glob, default `/var/lib/docker/containers/*/*-json.log`, with `auto` below the engine's own folder): where log files are, each `*`
+//!   standing for a container's id. Mount the folder `containers` read-only.
+//! - `read` (`auto`, `api` or `files`, default `auto`): straight from the files of the log driver json-file, which costs the engine
+//!   nothing and misses no line that Docker still keeps; through the engine's API; or, with `auto`, each log from its files where they can
+//!   be read, else through the API. With `files` the engine is not asked at all and needs no socket; only json-file logs are read then.
+//!   Lines, positions and document ids are the same either way, so one goes on where the other was.
 //! - `start_position` (`beginning` or `end`, default `beginning`): where to begin in logs that were there before elkhound's first start.
+//! - `strip_ansi` (boolean, default `false`): leaves out colours and other terminal control sequences.
 //!
 //! ## Example
 //!
@@ -34,8 +38,12 @@
 //!
 //! ## On failure
 //!
-//! An engine that can't be reached is tried again for ever, with a message that says why. Lines that were rotated away before they could be
-//! read are missed and said. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
+//! An engine that can't be reached is tried again for ever, with a message that says why.
+//!
+//! Lines that Docker rotated away before they could be read are a gap: a warning in the log, and an event in the place where they are missing,
+//! with `[event][action]` = `gap` and the times of the lines around it in `[event][start]` and `[event][end]`. Through the API, a log that can
+//! be rotated (`max-size`) is read twice where the engine may have passed over lines, so that none is missed that Docker still has;
+//! where only one file is kept (`max-file=1`) each rotation counts as a gap, for nobody can tell. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
 //!
 //! ## Differences from Logstash
 //!
@@ -52,20 +60,22 @@ use elkhound_pipeline::flow::queue::Queue;
 use elkhound_pipeline::path::Path;
 use elkhound_pipeline::value::Value;
 use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Input, Kind, Running, World};
+use crate::backoff::Backoff;
 
+mod ansi;
 mod api;
 mod chunk;
 mod cursor;
-mod delay;
 mod files;
 mod follow;
 mod frames;
+mod gap;
 mod intake;
 mod ledger;
 mod lines;
@@ -76,16 +86,17 @@ mod records;
 mod select;
 mod stamp;
 mod supervisor;
+mod unproved;
 mod window;
 
 use api::Environment;
 use chunk::Layers;
 use cursor::Cursors;
-use files::Files;
+use files::{Files, Known};
 use follow::Start;
 use metadata::{Container, Host};
 use position::Stream;
-use supervisor::{Shared, Supervisor};
+use supervisor::{LogFiles, Shared, Supervisor};
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -110,14 +121,14 @@ pub(crate) const KIND: Kind = Kind {
             kind: OptionKind::Path,
             default: LOGS,
             required: false,
-            help: "glob of the log files, with read => files",
+            help: "glob of the log files, each * standing for a container's id",
         },
         OptionSpec {
             name: "read",
-            kind: OptionKind::OneOf(&["api", "files"]),
-            default: "api",
+            kind: OptionKind::OneOf(&["auto", "api", "files"]),
+            default: "auto",
             required: false,
-            help: "through the engine's API, or straight from the files of json-file",
+            help: "straight from json-file's files, through the engine's API, or files where they can be read",
         },
         OptionSpec {
             name: "start_position",
@@ -125,6 +136,13 @@ pub(crate) const KIND: Kind = Kind {
             default: "beginning",
             required: false,
             help: "where to begin in logs older than elkhound's first start",
+        },
+        OptionSpec {
+            name: "strip_ansi",
+            kind: OptionKind::Boolean,
+            default: "false",
+            required: false,
+            help: "leave out colours and other terminal control sequences",
         },
     ],
     docs: elkhound_pipeline::docs::head(include_str!("docker.rs")),
@@ -136,17 +154,19 @@ const LOGS: &str = "/var/lib/docker/containers/*/*-json.log";
 
 /// Where lines are read from.
 enum Source {
-    Api(Environment),
-    /// Glob of the files, and the name of this host.
-    Files {
-        pattern: String,
-        host: String,
+    Engine {
+        environment: Environment,
+        /// Logs whose files can be read are read there, where this pattern says, or else the engine.
+        files: Option<Option<String>>,
     },
+    /// Glob of the files, and the name of this host.
+    Files { pattern: String, host: String },
 }
 
 struct Options {
     source: Source,
     limit: usize,
+    strip_ansi: bool,
     start: Start,
     extra: Vec<(Path, Value)>,
     cursors: PathBuf,
@@ -163,21 +183,24 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
         return None;
     }
     let start = if options.text_or("start_position", "beginning") == "end" { Start::End } else { Start::Beginning };
+    let strip_ansi = options.boolean("strip_ansi", false);
     let cursors = world.data.join(format!("docker-{}.cursors", world.number));
     let extra = extra(options);
-    Some(Box::new(Docker(Options { source, limit: limit as usize, start, extra, cursors })))
+    Some(Box::new(Docker(Options { source, limit: limit as usize, strip_ansi, start, extra, cursors })))
 }
 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
-    if options.text_or("read", "api") == "files" {
-        return Some(Source::Files { pattern: options.text_or("path", LOGS), host: world.host.to_owned() });
+    let path = options.text("path");
+    let read = options.text_or("read", "auto");
+    if read == "files" {
+        return Some(Source::Files { pattern: path.unwrap_or_else(|| LOGS.to_owned()), host: world.host.to_owned() });
     }
     let environment = Environment::read(options.text("host"), |name| std::env::var(name).ok());
     if let Err(error) = environment.address() {
         options.fail("host", &error.to_string(), "");
         return None;
     }
-    Some(Source::Api(environment))
+    Some(Source::Engine { environment, files: (read == "auto").then_some(path) })
 }
 
 /// What the common options of inputs add to each event.
@@ -224,23 +247,52 @@ impl Options {
         let cursors = Arc::new(opened);
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
-        let Self { source, limit, start, extra, .. } = self;
-        let environment = match source {
-            Source::Api(environment) => environment,
+        let Self { source, limit, strip_ansi, start, extra, .. } = self;
+        let reader = |known| Files {
+            known,
+            limit,
+            strip_ansi,
+            start,
+            cursors: Arc::clone(&cursors),
+            queue: queue.clone(),
+            stop: stop.clone(),
+        };
+        let (environment, pattern) = match source {
+            Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
                 let host = Host { name: host, ..Host::default() };
                 let describe = Box::new(move |container: &Container| layers(&extra, &host, container));
-                let files = Files { pattern, limit, start, describe, cursors, queue, stop };
-                let runtime = Handle::current();
-                return spawn_blocking(move || files.run(&runtime))
-                    .await
-                    .context("the reader of log files has panicked");
+                return joined(read_files(reader(Known::Found(pattern, describe)))).await;
             }
         };
-        let describe = move |host: &Host, container: &Container| layers(&extra, host, container);
-        let shared = Shared { environment, describe: Box::new(describe), limit, start, cursors, queue, stop };
-        Ok(Supervisor::new(shared).run().await?)
+        let (orders, told) = files::orders();
+        let thread = pattern.is_some().then(|| read_files(reader(Known::Told(told))));
+        let files = pattern.map(|pattern| LogFiles { orders, pattern });
+        let describe = Box::new(move |host: &Host, container: &Container| layers(&extra, host, container));
+        let shared =
+            Shared { environment, describe, limit, strip_ansi, start, cursors, files, queue, stop: stop.clone() };
+        let supervised = Supervisor::new(shared).run().await;
+        stop.cancel();
+        if let Some(thread) = thread {
+            joined(thread).await?;
+        }
+        Ok(supervised?)
     }
+}
+
+/// Starts the thread that reads log files.
+fn read_files(files: Files) -> JoinHandle<()> {
+    let runtime = Handle::current();
+    spawn_blocking(move || files.run(&runtime))
+}
+
+async fn joined(thread: JoinHandle<()>) -> anyhow::Result<()> {
+    thread.await.context("the reader of log files has panicked")
+}
+
+/// The pauses before whatever asks the engine is tried again.
+fn pauses() -> Backoff {
+    Backoff::new(Duration::from_millis(250), Duration::from_secs(10))
 }
 
 fn open_cursors(path: &std::path::Path) -> anyhow::Result<Cursors> {

@@ -11,7 +11,7 @@ use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
 
 use super::lines::{Line, Sealed};
-use super::position::{ID_LIMIT, IdPrefix};
+use super::position::{Gap, ID_LIMIT, IdPrefix, Position, Stream};
 
 /// What the events of one container share: a layer for each stream.
 pub(crate) type Layers = [Arc<Layer>; 2];
@@ -20,6 +20,8 @@ pub(crate) type Layers = [Arc<Layer>; 2];
 pub(crate) struct LinesChunk {
     /// The lines.
     pub(crate) lines: Sealed,
+    /// Lines that are missing before the first of them.
+    pub(crate) gap: Option<Gap>,
     /// What the events share, by stream.
     pub(crate) layers: Layers,
     /// The container's part of their identities.
@@ -45,16 +47,28 @@ impl LinesChunk {
         if line.truncated || line.repaired {
             fields.push("log".into(), flags(line));
         }
+        let event = Event::layered(fields, Arc::clone(&self.layers[line.stream.index()]));
+        self.originate(event, line.stream, line.position)
+    }
+
+    #[inline]
+    fn originate(&self, mut event: Event, stream: Stream, position: Position) -> Event {
         let mut id = [0; ID_LIMIT];
-        let id = DocumentId::plain(self.prefix.identity(line.stream, line.position, &mut id));
-        let mut event = Event::layered(fields, Arc::clone(&self.layers[line.stream.index()]));
+        let id = DocumentId::plain(self.prefix.identity(stream, position, &mut id));
         event.set_origin(Some(id), Some(self.receipt.clone()));
         event
+    }
+
+    fn gap(&self) -> Option<Event> {
+        let gap = self.gap?;
+        let event = gap.event(&self.layers[gap.stream.index()]);
+        Some(self.originate(event, gap.stream, gap.position()))
     }
 }
 
 impl Chunk for LinesChunk {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
+        events.extend(self.gap());
         events.extend(self.lines.lines.iter().map(|line| self.event(line)));
         self.receipt.acknowledge();
     }
@@ -77,7 +91,6 @@ mod tests {
 
     use super::*;
     use crate::input::docker::lines::Lines;
-    use crate::input::docker::position::{Position, Stream};
 
     #[derive(Default)]
     struct Book(Mutex<Vec<u64>>);
@@ -105,6 +118,7 @@ mod tests {
         let book = Arc::new(Book::default());
         let chunk = LinesChunk {
             lines: lines.seal(usize::MAX),
+            gap: None,
             layers: Stream::BOTH.map(layer),
             prefix: IdPrefix::new("00"),
             receipt: Receipt::open(book.clone(), 9, None),

@@ -1,21 +1,26 @@
-//! One container's log, followed from its cursor until the container is gone.
+//! One container's log, followed through the API from its cursor until the container is gone.
 //!
 //! A stream of the API ends when the container stops, when dockerd stops, and at times for no reason; so the follower opens it again and
 //! again, each time behind what it has handed on. Only when a pass brings nothing new and the container does not run does it
 //! wait for a sign.
 //!
-//! A stream that is not read while the log is rotated twice loses lines without a word (the engine skips files). So when the queue is full
-//! for longer than [`STALLED`], the stream is closed and opened again afterwards, which reads every file that is still there.
+//! A stream that is followed through a rotation may miss lines without a word. So a log that can be rotated is read in turns: a reading
+//! that does not follow, which misses nothing that is still there and shows by where it begins whether lines are gone; and
+//! following, for lines to come at once, until it is time to read that part again (see `unproved`). A log that grows fast is not
+//! followed at all.
 //!
-//! What it promises: lines are handed on in the log's order, each chunk with a receipt; what is held back or pending when it is told to stop
-//! was never handed on, and is read again.
+//! A stream that is not read because the queue is full falls behind the rotation as well. So when the queue is full for longer than
+//! [`STALLED`], the stream is closed and opened again afterwards, which reads every file that is still there.
+//!
+//! What it promises: lines are handed on in the log's order but for those that following had missed, each chunk with a receipt; what is
+//! held back or pending when it is told to stop was never handed on, and is read again.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
-use elkhound_pipeline::flow::receipt::Receipt;
+use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -23,18 +28,38 @@ use tracing::{debug, warn};
 
 use super::api::{ApiError, ByteStream, Engine, LogRequest};
 use super::chunk::{Layers, LinesChunk};
-use super::delay::Delay;
 use super::intake::{First, Intake, Reach, Verdict};
 use super::ledger::ContainerLedger;
+use super::lines::Lines;
 use super::metadata::Container;
 use super::partial::Stamps;
-use super::position::{IdPrefix, Marks};
+use super::position::{Gap, IdPrefix, Marks, Position, Stream};
+use super::unproved::Unproved;
+use crate::random;
 
 /// How long the queue may stay full before the stream is closed.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent before it is opened again: engines before 19.03 leave followers hanging after a rotation.
 const SILENT: Duration = Duration::from_secs(300);
+
+/// The same for a log that can be rotated.
+const SILENT_ROTATED: Duration = Duration::from_secs(120);
+
+/// A reading that brings so many lines is followed by another one: the log is behind.
+const BEHIND: usize = 2_000;
+
+/// A log that fills what may be unproved sooner than this is read again and again instead of being followed.
+const FAST: Duration = Duration::from_secs(5);
+
+/// A fast log that brings fewer lines than this in one reading is followed again.
+const SLOW: usize = 100;
+
+/// How often a fast log is read.
+const PACE: Duration = Duration::from_millis(500);
+
+/// How long the last reading may take when the agent stops.
+const LAST: Duration = Duration::from_secs(1);
 
 /// How long lines may wait for others to travel with.
 const GATHER: Duration = Duration::from_millis(25);
@@ -79,6 +104,8 @@ pub(crate) struct Follower {
     pub(crate) describe: Arc<dyn Fn(&Container) -> Layers + Send + Sync>,
     /// The longest line, in bytes.
     pub(crate) limit: usize,
+    /// Leaves out terminal control sequences.
+    pub(crate) strip_ansi: bool,
     /// Where lines go.
     pub(crate) queue: Queue,
     /// Where receipts go.
@@ -93,6 +120,34 @@ pub(crate) struct Follower {
     pub(crate) start: Start,
     /// The change of its description that was seen last.
     pub(crate) described: u64,
+    /// What a log that can be rotated has handed on while it was followed.
+    pub(crate) unproved: Unproved,
+    /// Its log driver keeps nothing that could be read, which has been said.
+    pub(crate) unreadable: bool,
+    /// Gaps so far, and where the last one began.
+    pub(crate) gaps: (u64, Option<i64>),
+    /// How the log is read, if it can be rotated.
+    pub(crate) habit: Habit,
+}
+
+/// How a log that can be rotated was read last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habit {
+    /// It grows too fast to be followed.
+    fast: bool,
+    /// How many lines a reading brings.
+    lines: usize,
+}
+
+/// How a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Followed; the log is never rotated.
+    Follow,
+    /// Followed through rotations that may cost lines.
+    Unproved,
+    /// Read to its present end.
+    Proving,
 }
 
 /// How a pass over the stream ended.
@@ -105,6 +160,8 @@ enum Pass {
     Stalled,
     /// Nothing has come for a long time.
     Silent,
+    /// What was followed has to be read again.
+    Due,
     /// The pipeline is closed, or the agent stops.
     Stop,
     /// It failed.
@@ -123,13 +180,13 @@ enum Next {
 impl Follower {
     /// Follows until the container is gone or the agent stops.
     pub(crate) async fn run(mut self) {
-        let mut delay = Delay::new(source_number(&self.id));
+        let mut delay = super::pauses();
         loop {
             let seen = *self.signals.borrow_and_update();
             self.refresh().await;
             let next = match self.pass().await {
                 Pass::Stop => Next::Stop,
-                Pass::Stalled | Pass::Silent | Pass::Uncovered(_) => Next::Again,
+                Pass::Stalled | Pass::Silent | Pass::Due | Pass::Uncovered(_) => Next::Again,
                 Pass::End(lines) if lines > 0 => {
                     delay.reset();
                     Next::Again
@@ -139,14 +196,22 @@ impl Follower {
             };
             let go_on = match next {
                 Next::Again => true,
-                Next::Pause => self.pause(delay.next()).await,
+                Next::Pause => self.pause(delay.next(random::fraction())).await,
                 Next::Wait => self.wait(seen).await,
                 Next::Gone => return self.ledger.gone(),
                 Next::Stop => false,
             };
             if !go_on {
-                return;
+                return self.prove_last().await;
             }
+        }
+    }
+
+    /// Before the agent stops: what was followed is read again, so that the cursor moves and nothing is sent twice after the next start.
+    async fn prove_last(&mut self) {
+        if !self.unproved.is_empty() {
+            self.stop = CancellationToken::new();
+            let _ = timeout(LAST, self.read_back(Mode::Proving)).await;
         }
     }
 
@@ -162,17 +227,19 @@ impl Follower {
         }
     }
 
-    fn after_failure(&self, error: &ApiError) -> Next {
+    fn after_failure(&mut self, error: &ApiError) -> Next {
         match error.status() {
             Some(404) => Next::Gone,
             Some(409) => Next::Pause,
             Some(501) => {
                 let (container, driver) = (&self.container.name, &self.container.driver);
-                warn!(
-                    container,
-                    driver,
-                    "the log of this container can't be read, its log driver keeps none; use json-file or local, or drop cache-disabled"
-                );
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    warn!(
+                        container,
+                        driver,
+                        "the log of this container can't be read, its log driver keeps none; use json-file or local, or drop cache-disabled"
+                    );
+                }
                 Next::Wait
             }
             Some(_) => {
@@ -209,24 +276,89 @@ impl Follower {
         true
     }
 
-    /// Reads the log from behind what was handed on, opening it further and further back until nothing is missing.
     async fn pass(&mut self) -> Pass {
+        if self.container.log_file_size().is_none() {
+            return self.read_back(Mode::Follow).await;
+        }
+        if self.read.is_empty() && std::mem::replace(&mut self.start, Start::Beginning) == Start::End {
+            match self.last_line().await {
+                Ok(marks) => self.read = marks,
+                Err(error) => {
+                    self.start = Start::End;
+                    return Pass::Failed(error);
+                }
+            }
+        }
+        let begun = Instant::now();
+        let proved = match self.read_back(Mode::Proving).await {
+            Pass::End(lines) => lines,
+            ended => return ended,
+        };
+        self.unproved.clear();
+        self.habit.lines = proved;
+        if self.habit.fast && proved >= SLOW {
+            return self.until(begun + PACE).await.unwrap_or(Pass::End(proved));
+        }
+        self.habit.fast = false;
+        if proved >= BEHIND {
+            return Pass::End(proved);
+        }
+        let begun = Instant::now();
+        let ended = self.read_back(Mode::Unproved).await;
+        self.habit.fast = self.unproved.is_full() && begun.elapsed() < FAST;
+        match ended {
+            Pass::End(lines) => Pass::End(proved + lines),
+            other => other,
+        }
+    }
+
+    async fn until(&self, time: Instant) -> Option<Pass> {
+        tokio::select! {
+            () = self.stop.cancelled() => Some(Pass::Stop),
+            () = tokio::time::sleep_until(time) => None,
+        }
+    }
+
+    /// Where a log stands that shall be read from now on: both streams behind the time of its last message.
+    async fn last_line(&self) -> Result<Marks, ApiError> {
+        let request = LogRequest { follow: false, tail: Some(1), only: None };
+        let mut stream = self.engine.logs(&self.id, request).await?;
+        let stamps = Stamps::of_driver(&self.container.driver);
+        let mut intake = Intake::new(self.container.tty, stamps, self.limit, Marks::default(), Reach::Whole);
+        while let Some(bytes) = stream.next().await? {
+            if intake.decode(&bytes).is_err() {
+                break;
+            }
+        }
+        intake.finish();
+        let sealed = intake.lines.seal(CHUNK);
+        let mut marks = Marks::default();
+        if let Some(line) = sealed.lines.last() {
+            let last = Position { nanos: line.position.nanos, ordinal: 0 };
+            Stream::BOTH.into_iter().for_each(|stream| marks.set(stream, last));
+        }
+        Ok(marks)
+    }
+
+    /// Reads the log from behind what was handed on, opening it further and further back until nothing is missing.
+    async fn read_back(&mut self, mode: Mode) -> Pass {
         if self.read.is_empty() {
             let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
-            return self.read_from(tail, Reach::Whole).await;
+            return self.read_from(mode, tail, Reach::Whole).await;
         }
         let mut before = None;
-        for tail in TAILS {
-            match self.read_from(Some(tail), Reach::Tail { before }).await {
+        let expected = if mode == Mode::Proving { self.habit.lines as u64 } else { 0 };
+        for tail in TAILS.into_iter().filter(|tail| *tail >= expected) {
+            match self.read_from(mode, Some(tail), Reach::Tail { before }).await {
                 Pass::Uncovered(first) => before = Some(first),
                 ended => return ended,
             }
         }
-        self.read_from(None, Reach::Whole).await
+        self.read_from(mode, None, Reach::Whole).await
     }
 
-    async fn read_from(&mut self, tail: Option<u64>, reach: Reach) -> Pass {
-        let request = LogRequest { follow: true, tail, only: None };
+    async fn read_from(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
+        let request = LogRequest { follow: mode != Mode::Proving, tail, only: None };
         let stop = self.stop.clone();
         let opened = tokio::select! {
             () = stop.cancelled() => return Pass::Stop,
@@ -237,8 +369,9 @@ impl Follower {
             Err(error) => return Pass::Failed(error),
         };
         let stamps = Stamps::of_driver(&self.container.driver);
-        let intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
-        let mut reading = Reading { stream: Some(stream), intake, lines: 0 };
+        let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
+        intake.lines = Lines::new(self.strip_ansi);
+        let mut reading = Reading { stream: Some(stream), mode, intake, gap: None, lines: 0 };
         match self.read_stream(&mut reading).await {
             Err(ended) => ended,
             Ok(()) => Pass::End(reading.lines),
@@ -250,6 +383,7 @@ impl Follower {
         let mut deadline = None;
         let mut heard = Instant::now();
         loop {
+            let patience = self.patience(reading.mode, heard);
             let Some(stream) = &mut reading.stream else { return Err(Pass::Stalled) };
             let stop = self.stop.clone();
             let read = tokio::select! {
@@ -260,7 +394,7 @@ impl Follower {
                     self.refresh().await;
                     continue;
                 }
-                read = next_until(stream, deadline.unwrap_or(heard + SILENT)) => read,
+                read = next_until(stream, deadline.unwrap_or(patience)) => read,
             };
             match read {
                 Ok(Some(bytes)) => {
@@ -268,15 +402,22 @@ impl Follower {
                     self.take(reading, &bytes)?;
                 }
                 Ok(None) => {
-                    reading.intake.finish();
+                    // A reading that did not follow may have ended in the middle of a line, which is read again then.
+                    if reading.mode != Mode::Proving {
+                        reading.intake.finish();
+                    }
                     return self.hand_on(reading).await;
                 }
                 Err(Waited::Failed(error)) => {
                     self.hand_on(reading).await?;
                     return Err(Pass::Failed(error));
                 }
-                Err(Waited::Long) if deadline.is_none() => return Err(Pass::Silent),
+                Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
+            }
+            if self.is_due(reading.mode) {
+                self.hand_on(reading).await?;
+                return Err(Pass::Due);
             }
             if reading.intake.lines.is_empty() {
                 continue;
@@ -289,7 +430,7 @@ impl Follower {
         }
     }
 
-    fn take(&self, reading: &mut Reading, bytes: &[u8]) -> Result<(), Pass> {
+    fn take(&mut self, reading: &mut Reading, bytes: &[u8]) -> Result<(), Pass> {
         let verdict = reading.intake.decode(bytes);
         for complaint in reading.intake.complaints.drain(..) {
             warn!(
@@ -305,14 +446,31 @@ impl Follower {
                 return Err(Pass::End(reading.lines));
             }
         }
-        for stream in reading.intake.gaps() {
-            warn!(
-                container = self.container.name,
-                stream = stream.name(),
-                "lines are missing: the log was rotated away before they could be read"
-            );
+        if let Some(gap) = reading.intake.take_gap() {
+            self.note(reading, gap);
         }
         Ok(())
+    }
+
+    /// Lines are missing. The same gap is met again by each reading until the cursor has passed it.
+    fn note(&mut self, reading: &mut Reading, gap: Gap) {
+        if self.gaps.1.replace(gap.from) != Some(gap.from) {
+            self.gaps.0 += 1;
+            gap.report(&self.container.name, self.gaps.0);
+            reading.gap = Some(gap);
+        }
+    }
+
+    /// Until when a silent stream is waited for.
+    fn patience(&self, mode: Mode, heard: Instant) -> Instant {
+        match mode {
+            Mode::Unproved => self.unproved.due().unwrap_or(heard + SILENT_ROTATED),
+            Mode::Follow | Mode::Proving => heard + SILENT,
+        }
+    }
+
+    fn is_due(&self, mode: Mode) -> bool {
+        mode == Mode::Unproved && self.unproved.due().is_some_and(|due| due <= Instant::now())
     }
 
     /// Hands the lines on; closes the stream while the queue is full for long.
@@ -320,7 +478,18 @@ impl Follower {
         if reading.intake.lines.is_empty() {
             return Ok(());
         }
-        let lines = reading.intake.lines.seal(CHUNK);
+        let mut lines = reading.intake.lines.seal(CHUNK);
+        match reading.mode {
+            Mode::Follow => {}
+            Mode::Unproved => self.unproved.add(&mut lines),
+            Mode::Proving => self.unproved.strike_out(&mut lines),
+        }
+        if lines.lines.is_empty() && reading.gap.is_none() {
+            self.advance(reading.mode, &lines.marks);
+            let number = self.ledger.open(self.read);
+            self.ledger.settled(number);
+            return Ok(());
+        }
         let queue = self.queue.clone();
         let mut charging = pin!(queue.charge(LinesChunk::cost(&lines)));
         let charge = tokio::select! {
@@ -337,12 +506,20 @@ impl Follower {
                 }
             }
         };
-        self.read.advance(&lines.marks);
+        self.advance(reading.mode, &lines.marks);
         reading.lines += lines.lines.len();
         let number = self.ledger.open(self.read);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
-        let chunk = LinesChunk { lines, layers: self.layers.clone(), prefix: IdPrefix::new(&self.id), receipt };
+        let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
+        let chunk = LinesChunk { lines, gap, layers, prefix, receipt };
         queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+    }
+
+    /// Only what is known to be complete moves the cursor.
+    fn advance(&mut self, mode: Mode, marks: &Marks) {
+        if mode != Mode::Unproved {
+            self.read.advance(marks);
+        }
     }
 
     /// Asks for the description again if it has changed.
@@ -362,7 +539,10 @@ impl Follower {
 struct Reading {
     /// None after it was closed because the queue was full.
     stream: Option<ByteStream>,
+    mode: Mode,
     intake: Intake,
+    /// Lines that are missing, to be handed on with the next chunk.
+    gap: Option<Gap>,
     /// New lines so far.
     lines: usize,
 }

@@ -7,7 +7,7 @@
 use super::frames::{CorruptHeader, Decoder, Kind};
 use super::lines::Lines;
 use super::partial::{Joiner, Stamps};
-use super::position::{CaughtUp, Marks, Stream};
+use super::position::{Gap, Marks, Stream};
 use super::stamp;
 
 /// What the reader knows about how far back its stream begins.
@@ -46,25 +46,14 @@ pub(crate) struct Intake {
     pub(crate) lines: Lines,
     /// What the engine itself has said, since it was asked last.
     pub(crate) complaints: Vec<String>,
-    waiting: [bool; 2],
 }
 
 impl Intake {
     /// Reads the log of a container with or without a terminal, from behind `marks`.
     pub(crate) fn new(tty: bool, stamps: Stamps, limit: usize, marks: Marks, reach: Reach) -> Self {
-        let waiting = Stream::BOTH.map(|stream| marks.of(stream).is_some());
         let joiner = Joiner::new(limit, stamps, marks);
         let (decoder, last) = (Decoder::new(tty), [0; 2]);
-        Self {
-            decoder,
-            joiner,
-            reach: Some(reach),
-            tty,
-            last,
-            lines: Lines::default(),
-            complaints: Vec::new(),
-            waiting,
-        }
+        Self { decoder, joiner, reach: Some(reach), tty, last, lines: Lines::default(), complaints: Vec::new() }
     }
 
     /// Takes bytes of the stream.
@@ -105,23 +94,17 @@ impl Intake {
         joiner.flush(lines);
     }
 
-    /// The streams whose marked line is gone, so that lines behind it might be gone too; each is told once.
-    pub(crate) fn gaps(&mut self) -> Vec<Stream> {
-        let Self { joiner, waiting, .. } = self;
-        let mut told = |stream: &Stream| {
-            let reached = joiner.caught_up_by(*stream);
-            let was_waiting = waiting[stream.index()];
-            waiting[stream.index()] = was_waiting && reached == CaughtUp::NotYet;
-            was_waiting && reached == CaughtUp::LaterLine
-        };
-        Stream::BOTH.into_iter().filter(|stream| told(stream)).collect()
+    /// The lines that are missing before the first new one; told once.
+    pub(crate) fn take_gap(&mut self) -> Option<Gap> {
+        self.joiner.take_gap()
     }
 }
 
-fn covers(reach: Reach, joiner: &Joiner, first: First) -> bool {
+fn covers(reach: Reach, joiner: &mut Joiner, first: First) -> bool {
+    let covered = joiner.begins_with(first.0, first.1);
     match reach {
         Reach::Whole => true,
-        Reach::Tail { before } => before == Some(first) || joiner.is_covered_from(first.0, first.1),
+        Reach::Tail { before } => covered || before == Some(first),
     }
 }
 
@@ -200,10 +183,11 @@ mod tests {
     fn a_log_that_has_no_more_is_taken_and_the_gap_is_told_once() {
         let first = (Stream::Stdout, nanos(6));
         let mut intake = intake(marks(&[(Stream::Stdout, 5)]), Reach::Tail { before: Some(first) });
-        assert_eq!(intake.gaps(), []);
+        assert_eq!(intake.take_gap(), None);
         assert_eq!(intake.decode(&frame(1, &stamped(6, "six\n"))), Ok(Verdict::Go));
-        assert_eq!(intake.gaps(), [Stream::Stdout]);
-        assert_eq!(intake.gaps(), []);
+        let to = Position { nanos: nanos(6), ordinal: 0 };
+        assert_eq!(intake.take_gap(), Some(Gap { from: nanos(5), to, stream: Stream::Stdout }));
+        assert_eq!(intake.take_gap(), None);
         assert_eq!(texts(&mut intake), ["six"]);
     }
 
@@ -213,6 +197,6 @@ mod tests {
         let mut intake = intake(marks(&[(Stream::Stdout, 2)]), Reach::Tail { before: None });
         assert_eq!(intake.decode(&bytes), Ok(Verdict::Go));
         assert_eq!(texts(&mut intake), ["3", "4"]);
-        assert_eq!(intake.gaps(), []);
+        assert_eq!(intake.take_gap(), None);
     }
 }

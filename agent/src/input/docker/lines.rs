@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use memchr::memchr;
+
+use super::ansi;
 use super::position::{Marks, Position, Stream};
 
 /// A line within its buffer.
@@ -35,6 +38,7 @@ pub(crate) struct Lines {
     bytes: Vec<u8>,
     lines: Vec<Line>,
     marks: Marks,
+    strip_ansi: bool,
 }
 
 /// Lines that are complete, as text.
@@ -49,6 +53,11 @@ pub(crate) struct Sealed {
 }
 
 impl Lines {
+    /// Lines without terminal control sequences, if asked for.
+    pub(crate) fn new(strip_ansi: bool) -> Self {
+        Self { strip_ansi, ..Self::default() }
+    }
+
     /// Appends a line whose bytes `write` appends.
     #[inline]
     pub(crate) fn push(
@@ -72,6 +81,11 @@ impl Lines {
         self.bytes.len()
     }
 
+    /// The last line of each stream so far.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
+    }
+
     /// True when there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -88,8 +102,25 @@ impl Lines {
             Ok(text) => (text, lines),
             Err(error) => repair(error.as_bytes(), lines),
         };
+        if self.strip_ansi && memchr(ansi::ESCAPE, text.as_bytes()).is_some() {
+            let (text, lines) = stripped(&text, lines);
+            return Sealed { text: Arc::new(text), lines, marks };
+        }
         Sealed { text: Arc::new(text), lines, marks }
     }
+}
+
+fn stripped(text: &str, lines: Vec<Line>) -> (String, Vec<Line>) {
+    let mut out = String::with_capacity(text.len());
+    let lines = lines.into_iter().map(|line| {
+        let start = out.len() as u32;
+        ansi::strip(&text[line.range()], &mut out);
+        let end = out.len() as u32;
+        out.push('\n');
+        Line { start, end, ..line }
+    });
+    let lines = lines.collect();
+    (out, lines)
 }
 
 fn repair(bytes: &[u8], lines: Vec<Line>) -> (String, Vec<Line>) {
@@ -130,6 +161,19 @@ mod tests {
         assert_eq!(shown(&sealed), [("one", false), ("", false), ("zwölf", false)]);
         assert_eq!(sealed.marks.of(Stream::Stdout), Some(Position { nanos: 2, ordinal: 0 }));
         assert_eq!(sealed.marks.of(Stream::Stderr), None);
+    }
+
+    #[test]
+    fn control_sequences_are_left_out_where_that_is_asked_for() {
+        for (strip, expected) in [(true, ["red", "plain"]), (false, ["\u{1b}[31mred\u{1b}[0m", "plain"])] {
+            let mut lines = Lines::new(strip);
+            for text in ["\u{1b}[31mred\u{1b}[0m", "plain"] {
+                lines.push(Stream::Stdout, Position::default(), false, |out| out.extend_from_slice(text.as_bytes()));
+            }
+            let sealed = lines.seal(usize::MAX);
+            let texts: Vec<_> = shown(&sealed).into_iter().map(|(text, _)| text).collect();
+            assert_eq!(texts, expected);
+        }
     }
 
     #[test]

@@ -70,6 +70,17 @@ impl Container {
         self.environment.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
     }
 
+    /// At how many bytes the engine rotates a file of the log; `None` when it never does.
+    pub(crate) fn log_file_size(&self) -> Option<u64> {
+        let option = self.log_options.get("max-size").map(String::as_str);
+        match self.driver.as_str() {
+            "json-file" => option.filter(|size| *size != "-1").map(bytes),
+            "journald" => None,
+            // `local`, and the engine's own copy beside all other drivers.
+            _ => Some(option.map_or(20 << 20, bytes)),
+        }
+    }
+
     /// The fields that all lines of `stream` share.
     pub(crate) fn fields(&self, host: &Host, stream: Stream) -> Map {
         let mut fields = Map::new();
@@ -140,14 +151,32 @@ pub(crate) struct Host {
     pub(crate) name: String,
     /// The Swarm cluster's id; only managers know it.
     pub(crate) cluster: String,
+    /// Where the engine keeps its data.
+    pub(crate) root: String,
 }
 
 impl Host {
     /// Takes it from the engine's answer.
     pub(crate) fn new(info: SystemInfo) -> Self {
         let cluster = info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id);
-        Self { name: info.name.unwrap_or_default(), cluster: cluster.unwrap_or_default() }
+        let root = info.docker_root_dir.unwrap_or_default();
+        Self { name: info.name.unwrap_or_default(), cluster: cluster.unwrap_or_default(), root }
     }
+}
+
+/// `10m` as Docker reads it. A size that is none counts as the smallest, the careful way.
+fn bytes(size: &str) -> u64 {
+    let size = size.trim().trim_end_matches(['b', 'B', 'i']);
+    let digits = size.trim_end_matches(|character: char| character.is_ascii_alphabetic() || character == ' ');
+    let number: f64 = digits.parse().unwrap_or_default();
+    let unit = match size[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => 0,
+    };
+    (number * (1_u64 << unit) as f64) as u64
 }
 
 fn sorted(map: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
@@ -210,7 +239,7 @@ mod tests {
     }
 
     fn encoded(container: &Container, cluster: &str) -> String {
-        let host = Host { name: "node-1".into(), cluster: cluster.into() };
+        let host = Host { name: "node-1".into(), cluster: cluster.into(), ..Host::default() };
         let mut out = Vec::new();
         Layer::new(container.fields(&host, Stream::Stderr)).encode(0, &mut out);
         String::from_utf8(out).unwrap()
@@ -222,6 +251,20 @@ mod tests {
         assert_eq!((container.name.as_str(), container.tty, container.running), ("web-1", true, true));
         assert_eq!((container.driver.as_str(), container.log_options["max-size"].as_str()), ("json-file", "1m"));
         assert_eq!((container.variable("LOGSPOUT"), container.variable("LOG")), (Some("ignore"), None));
+    }
+
+    #[test]
+    fn knows_at_which_size_a_log_is_rotated() {
+        let container = |driver: &str, size: Option<&str>| {
+            let log_options = size.map(|size| ("max-size".to_owned(), size.to_owned())).into_iter().collect();
+            Container { driver: driver.into(), log_options, ..Container::default() }.log_file_size()
+        };
+        assert_eq!((container("json-file", None), container("json-file", Some("-1"))), (None, None));
+        assert_eq!(
+            (container("json-file", Some("10k")), container("local", Some("1.5mb"))),
+            (Some(10 << 10), Some(3 << 19))
+        );
+        assert_eq!((container("local", None), container("journald", None)), (Some(20 << 20), None));
     }
 
     #[test]

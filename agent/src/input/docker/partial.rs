@@ -10,7 +10,7 @@
 //! is cut there, marked, and its rest is passed over.
 
 use super::lines::Lines;
-use super::position::{CaughtUp, Marks, Ordinals, Resume, Stream};
+use super::position::{Gap, Marks, Ordinals, Resume, Stream};
 use super::records::{self, Log};
 
 /// The length of dockerd's read buffer.
@@ -105,13 +105,22 @@ impl Joiner {
         Stream::BOTH.into_iter().for_each(|stream| self.close(stream, out));
     }
 
-    /// How `stream` got past what was safe.
-    pub(crate) fn caught_up_by(&self, stream: Stream) -> CaughtUp {
-        self.resume.caught_up_by(stream)
+    /// The lines that are missing before the first new one; told once.
+    pub(crate) fn take_gap(&mut self) -> Option<Gap> {
+        self.resume.take_gap()
+    }
+
+    /// Takes note of the first message of the log: one before a mark proves that nothing behind the marks is missing.
+    pub(crate) fn begins_with(&mut self, stream: Stream, nanos: i64) -> bool {
+        let covered = self.is_covered_from(stream, nanos);
+        if covered {
+            self.resume.covered();
+        }
+        covered
     }
 
     /// Whether a log that starts with this message contains everything that is not safe.
-    pub(crate) fn is_covered_from(&self, stream: Stream, nanos: i64) -> bool {
+    fn is_covered_from(&self, stream: Stream, nanos: i64) -> bool {
         self.resume.is_covered_from(stream, nanos, self.stamps == Stamps::Own)
     }
 

@@ -9,7 +9,8 @@
 //! stands before its mark *and* is stamped no later than it. Set forward and back again, the clock can make safe
 //! lines look new; they are sent once more under the identity they had, and Elasticsearch refuses the second copy.
 //!
-//! What it leaves out: whether the log still holds the marked line. [`Resume::caught_up_by`] tells, the reader counts the gap.
+//! The marks of both streams together are one place in the log. When neither marked line is found before the first new one, the log begins
+//! behind that place, and lines may be missing: [`Resume::take_gap`] tells between which.
 
 /// One of a container's two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ impl Stream {
 }
 
 /// A line's place in its stream. Ordered as the stream is, as long as the clock is not set back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Position {
     /// Nanoseconds since 1970, from the stamp that dockerd put on the line.
     pub(crate) nanos: i64,
@@ -106,49 +107,71 @@ impl Ordinals {
     }
 }
 
+/// Lines that are missing: behind the last line that was handed on, the log goes on with a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The last line before it, in nanoseconds.
+    pub(crate) from: i64,
+    /// The first line behind it.
+    pub(crate) to: Position,
+    /// The stream of that line.
+    pub(crate) stream: Stream,
+}
+
 /// Decides for each line that is read again after a pause whether it is safe already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Resume {
     waiting: Marks,
-    missed: [bool; 2],
-}
-
-/// How a stream got past its mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CaughtUp {
-    /// The marked line itself came by, or there was no mark.
-    Mark,
-    /// A later line came first: the marked line is gone, and possibly lines after it.
-    LaterLine,
-    /// Neither yet.
-    NotYet,
+    /// Streams behind their marks: all that comes is new.
+    past: [bool; 2],
+    /// Something proved that the log still holds all that is not safe: a marked line, or a message before a mark.
+    whole: bool,
+    /// The last safe line of all, in nanoseconds.
+    last: i64,
+    gap: Option<Gap>,
 }
 
 impl Resume {
     /// Skips what `marks` say is safe.
     pub(crate) fn after(marks: Marks) -> Self {
-        Self { waiting: marks, missed: [false; 2] }
+        let last = marks.0.iter().flatten().map(|mark| mark.nanos).max().unwrap_or_default();
+        let fresh = marks.is_empty();
+        Self { waiting: marks, past: [fresh; 2], whole: fresh, last, gap: None }
     }
 
     /// True when the line at `position` has to be sent. To be called once for every line, in the order of the log.
     #[inline]
     pub(crate) fn is_new(&mut self, stream: Stream, position: Position) -> bool {
-        let Some(mark) = self.waiting.of(stream) else { return true };
-        if position < mark {
+        self.past[stream.index()] || self.passes(stream, position)
+    }
+
+    fn passes(&mut self, stream: Stream, position: Position) -> bool {
+        let mark = self.waiting.of(stream);
+        if mark.is_some_and(|mark| position < mark) {
             return false;
         }
         self.waiting.0[stream.index()] = None;
-        self.missed[stream.index()] = position > mark;
-        position > mark
+        self.past[stream.index()] = true;
+        if mark == Some(position) {
+            self.whole = true;
+            return false;
+        }
+        // The marks are one place in the log. Each new line stands behind it, so one of the marked lines has come by, if it is still there.
+        if !self.whole {
+            self.whole = true;
+            self.gap = Some(Gap { from: self.last, to: position, stream });
+        }
+        true
     }
 
-    /// How `stream` stands to its mark.
-    pub(crate) fn caught_up_by(&self, stream: Stream) -> CaughtUp {
-        match (self.waiting.of(stream), self.missed[stream.index()]) {
-            (Some(_), _) => CaughtUp::NotYet,
-            (None, true) => CaughtUp::LaterLine,
-            (None, false) => CaughtUp::Mark,
-        }
+    /// The lines that are missing before the first new one; told once.
+    pub(crate) fn take_gap(&mut self) -> Option<Gap> {
+        self.gap.take()
+    }
+
+    /// Notes that the log contains everything after the marks.
+    pub(crate) fn covered(&mut self) {
+        self.whole = true;
     }
 
     /// Whether a log that starts with a message of this time contains everything after the marks. A message *before* a mark proves it.
@@ -287,12 +310,29 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_was_rotated_away_is_told() {
-        let mut resume = Resume::after(marks(&[(Stream::Stdout, at(5, 0))]));
-        assert_eq!(resume.caught_up_by(Stream::Stdout), CaughtUp::NotYet);
+    fn a_place_that_was_rotated_away_is_told_once() {
+        let mut resume = Resume::after(marks(&[(Stream::Stdout, at(5, 0)), (Stream::Stderr, at(7, 0))]));
+        assert_eq!(resume.take_gap(), None);
         assert!(resume.is_new(Stream::Stdout, at(9, 0)));
-        assert_eq!(resume.caught_up_by(Stream::Stdout), CaughtUp::LaterLine);
-        assert_eq!(resume.caught_up_by(Stream::Stderr), CaughtUp::Mark);
+        assert_eq!(resume.take_gap(), Some(Gap { from: 7, to: at(9, 0), stream: Stream::Stdout }));
+        assert!(resume.is_new(Stream::Stderr, at(11, 0)));
+        assert_eq!(resume.take_gap(), None);
+    }
+
+    #[test]
+    fn one_marked_line_or_an_earlier_message_proves_that_nothing_is_missing() {
+        let both = marks(&[(Stream::Stdout, at(5, 0)), (Stream::Stderr, at(2, 0))]);
+        let mut resume = Resume::after(both);
+        assert!(!resume.is_new(Stream::Stdout, at(5, 0)));
+        assert!(resume.is_new(Stream::Stderr, at(9, 0)));
+        assert_eq!(resume.take_gap(), None, "the marked line of stderr is long gone, and nothing behind it");
+        let mut resume = Resume::after(both);
+        resume.covered();
+        assert!(resume.is_new(Stream::Stdout, at(6, 0)));
+        assert_eq!(resume.take_gap(), None);
+        let mut fresh = Resume::after(Marks::default());
+        assert!(fresh.is_new(Stream::Stdout, at(1, 0)));
+        assert_eq!(fresh.take_gap(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! themselves; the supervisor says so once and comes back with a new subscription and a new list.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,14 @@ use tracing::{debug, info, warn};
 use super::api::{ApiError, Engine, Environment, Event, Listed};
 use super::chunk::Layers;
 use super::cursor::Cursors;
-use super::delay::Delay;
-use super::follow::{Follower, Signals, Start};
+use super::files::Order;
+use super::follow::{Follower, Habit, Signals, Start};
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
 use super::select::{Own, exclusion};
+use super::unproved::Unproved;
+use crate::backoff::Backoff;
+use crate::random;
 
 /// How often the list is taken.
 const RECONCILE: Duration = Duration::from_secs(60);
@@ -38,14 +42,49 @@ pub(crate) struct Shared {
     pub(crate) describe: Describe,
     /// The longest line, in bytes.
     pub(crate) limit: usize,
+    /// Leaves out terminal control sequences.
+    pub(crate) strip_ansi: bool,
     /// Where to begin with containers that were there before the agent and have no cursor.
     pub(crate) start: Start,
     /// The cursors.
     pub(crate) cursors: Arc<Cursors>,
+    /// The reader of files, for logs whose files can be read.
+    pub(crate) files: Option<LogFiles>,
     /// Where lines go.
     pub(crate) queue: Queue,
     /// The end of everything.
     pub(crate) stop: CancellationToken,
+}
+
+/// The thread that reads log files.
+pub(crate) struct LogFiles {
+    /// Takes its orders.
+    pub(crate) orders: flume::Sender<Order>,
+    /// Where a log is, `*` standing for its container's id; below the engine's own folder if not given.
+    pub(crate) pattern: Option<String>,
+}
+
+impl LogFiles {
+    /// The log file of `container`, if it can be read here.
+    fn log_of(&self, host: &Host, container: &Container) -> Option<PathBuf> {
+        if container.driver != "json-file" {
+            return None;
+        }
+        let path = PathBuf::from(self.pattern(host).replace('*', &container.id));
+        // The log itself comes with the container's start; its folder tells that this is the right engine's.
+        path.parent().is_some_and(|folder| std::fs::read_dir(folder).is_ok()).then_some(path)
+    }
+
+    fn pattern(&self, host: &Host) -> String {
+        self.pattern.clone().unwrap_or_else(|| format!("{}/containers/*/*-json.log", host.root))
+    }
+
+    /// Whether the folder of all containers can be read.
+    fn can_read(&self, host: &Host) -> bool {
+        let pattern = self.pattern(host);
+        let folder = pattern.split('*').next().unwrap_or_default();
+        std::fs::read_dir(folder).is_ok()
+    }
 }
 
 /// Makes what the events of a container share.
@@ -80,7 +119,7 @@ impl Supervisor {
     /// # Errors
     /// An address or a certificate that can't be used: trying again does not help.
     pub(crate) async fn run(mut self) -> Result<(), ApiError> {
-        let mut delay = Delay::new(0);
+        let mut delay = super::pauses();
         let stop = self.shared.stop.clone();
         while !stop.is_cancelled() {
             let ended = tokio::select! {
@@ -94,7 +133,7 @@ impl Supervisor {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = sleep(delay.next()) => {}
+                () = sleep(delay.next(random::fraction())) => {}
             }
         }
         if timeout(STOPPING, async { while self.running.join_next().await.is_some() {} }).await.is_err() {
@@ -104,7 +143,7 @@ impl Supervisor {
     }
 
     /// From connecting to the end of the events.
-    async fn session(&mut self, delay: &mut Delay) -> Result<(), ApiError> {
+    async fn session(&mut self, delay: &mut Backoff) -> Result<(), ApiError> {
         let engine = Engine::connect(&self.shared.environment).await?;
         let host = Host::new(engine.info().await?);
         let mut events = engine.events().await?;
@@ -113,7 +152,8 @@ impl Supervisor {
         }
         let mut reconcile = interval(RECONCILE);
         reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        info!(address = %engine.address(), api = format!("1.{}", engine.version()), host = host.name, "reading containers' logs");
+        let files = self.shared.files.as_ref().is_some_and(|files| files.can_read(&host));
+        info!(address = %engine.address(), api = format!("1.{}", engine.version()), host = host.name, files, "reading containers' logs");
         delay.reset();
         let session = Session { engine, host: Arc::new(host) };
         loop {
@@ -233,6 +273,10 @@ async fn follow(
     if let Some(reason) = exclusion(&container, own) {
         return debug!(container = container.name, reason, "this container is left out");
     }
+    if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {
+        debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
+        return by_files(shared, session, path, container, signals, start).await;
+    }
     shared.cursors.begin(&id, &container.driver);
     let read = shared.cursors.of(&id).map(|cursor| cursor.marks).unwrap_or_default();
     let described = signals.borrow().changes;
@@ -244,9 +288,14 @@ async fn follow(
         ledger: Arc::new(ContainerLedger::new(&id, Arc::clone(&shared.cursors))),
         described,
         engine: session.engine,
+        unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
+        unreadable: false,
+        gaps: (0, None),
+        habit: Habit::default(),
         container,
         describe,
         limit: shared.limit,
+        strip_ansi: shared.strip_ansi,
         queue: shared.queue.clone(),
         stop: shared.stop.clone(),
         id,
@@ -257,9 +306,45 @@ async fn follow(
     follower.run().await;
 }
 
+/// Has the container's log read from its files, and passes on when its description changes.
+async fn by_files(
+    shared: &Shared,
+    session: Session,
+    path: PathBuf,
+    container: Container,
+    mut signals: watch::Receiver<Signals>,
+    start: Start,
+) {
+    let Some(files) = &shared.files else { return };
+    let (id, mut described) = (container.id.clone(), signals.borrow().changes);
+    let layers = (shared.describe)(&session.host, &container);
+    let mut order = Some(Order::Read { path: path.clone(), container: Box::new(container), layers, start });
+    loop {
+        if let Some(order) = order.take()
+            && files.orders.send_async(order).await.is_err()
+        {
+            return;
+        }
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            changed = signals.changed() => if changed.is_err() { return },
+        }
+        let now = *signals.borrow_and_update();
+        if now.destroyed {
+            return;
+        }
+        if std::mem::replace(&mut described, now.changes) != now.changes
+            && let Some(container) = inspect(&session.engine, &id, &shared.stop).await
+        {
+            let layers = (shared.describe)(&session.host, &container);
+            order = Some(Order::Describe { path: path.clone(), layers });
+        }
+    }
+}
+
 /// The container's description; tried again until the engine has an answer. `None` when the container is gone.
 async fn inspect(engine: &Engine, id: &str, stop: &CancellationToken) -> Option<Container> {
-    let mut delay = Delay::new(1);
+    let mut delay = super::pauses();
     loop {
         let error = match engine.inspect(id).await {
             Ok(answer) => return Container::new(answer),
@@ -269,7 +354,7 @@ async fn inspect(engine: &Engine, id: &str, stop: &CancellationToken) -> Option<
         debug!(container = id, reason = %error, "describing a container failed; it is tried again");
         tokio::select! {
             () = stop.cancelled() => return None,
-            () = sleep(delay.next()) => {}
+            () = sleep(delay.next(random::fraction())) => {}
         }
     }
 }

@@ -1,0 +1,265 @@
+//! One container's log, read through its files from the oldest that is kept to the one that is written.
+//!
+//! With every block it is looked whether the log was rotated; files that have come meanwhile are opened at once, and an open file can be read
+//! after dockerd has removed it. So a line is missed only when the log was rotated through all its files between two blocks.
+//! The place in the log is found again by the cursor, and lines that are missing there are told as a gap.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::super::chunk::Layers;
+use super::super::ledger::ContainerLedger;
+use super::super::lines::Lines;
+use super::super::partial::{Joiner, Stamps};
+use super::super::position::Marks;
+use super::super::records::{self, Record};
+use super::segments::{self, Segment};
+
+/// How much is read from a log in one go.
+pub(super) const BLOCK: usize = 256 << 10;
+
+/// The longest record: a piece of 16 KiB with every byte escaped, and its attributes. Longer ones are passed over.
+const RECORD: usize = 1 << 20;
+
+/// How long the beginning of a line waits for its end when nothing more is written.
+const UNFINISHED: Duration = Duration::from_secs(5);
+
+/// How many files of a log are held at most: those that dockerd has removed keep their space on the disk until they are read.
+const HELD: usize = 8;
+
+/// What a look at a log has brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A block was read.
+    Read,
+    /// There is nothing new.
+    End,
+    /// The log is gone, and was read to its end.
+    Gone,
+}
+
+/// One container's log.
+pub(super) struct Log {
+    path: PathBuf,
+    /// The files that are open, the one that is being read first.
+    segments: VecDeque<Segment>,
+    /// The beginning of a record whose end was not there yet.
+    carry: Vec<u8>,
+    pub(super) joiner: Joiner,
+    pub(super) lines: Lines,
+    pub(super) layers: Layers,
+    pub(super) ledger: Arc<ContainerLedger>,
+    /// Up to where lines were handed on.
+    pub(super) read: Marks,
+    limit: usize,
+    tty: bool,
+    from_end: bool,
+    /// When the log was at its end first, with a line unfinished.
+    idle: Option<Instant>,
+    corrupt: usize,
+}
+
+/// What is read of a log, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// The longest line, in bytes.
+    pub(super) limit: usize,
+    /// Leaves out terminal control sequences.
+    pub(super) strip_ansi: bool,
+    /// The container has a terminal, whose lines end in `\r\n`.
+    pub(super) tty: bool,
+    /// What is there already is passed over.
+    pub(super) from_end: bool,
+    /// Up to where lines are safe.
+    pub(super) read: Marks,
+}
+
+impl Log {
+    /// The log at `path`, which need not be there yet.
+    pub(super) fn new(path: &Path, layers: Layers, ledger: Arc<ContainerLedger>, reading: Reading) -> Self {
+        let Reading { limit, strip_ansi, tty, from_end, read } = reading;
+        Self {
+            path: path.to_owned(),
+            segments: VecDeque::new(),
+            carry: Vec::new(),
+            joiner: Joiner::new(limit, Stamps::Shared, read),
+            lines: Lines::new(strip_ansi),
+            layers,
+            ledger,
+            read,
+            limit,
+            tty,
+            from_end,
+            idle: None,
+            corrupt: 0,
+        }
+    }
+
+    /// Reads a block and makes lines of it.
+    ///
+    /// # Errors
+    /// A file that can't be opened or read.
+    pub(super) fn advance(&mut self, block: &mut Vec<u8>) -> io::Result<Step> {
+        let there = self.look()?;
+        let Some(segment) = self.segments.front_mut() else {
+            return Ok(if there || self.has_folder() { Step::End } else { Step::Gone });
+        };
+        block.clear();
+        block.append(&mut self.carry);
+        let start = block.len();
+        block.resize(start + BLOCK, 0);
+        let read = segment.read(&mut block[start..]);
+        block.truncate(start + *read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(0) => {
+                self.carry.extend_from_slice(block);
+                Ok(self.at_end(there))
+            }
+            Ok(_) => {
+                self.idle = None;
+                self.take(block);
+                Ok(Step::Read)
+            }
+            Err(error) if segment.is_compressed() => {
+                warn!(path = %self.path.display(), reason = %error, "a compressed log file can't be read to its end; the next one is read");
+                self.next_segment();
+                Ok(Step::Read)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the files that are new; returns whether there is a file under the log's own name.
+    fn look(&mut self) -> io::Result<bool> {
+        let there = match fs::metadata(&self.path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.from_end = false;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let held = self.segments.len();
+        match self.segments.back_mut() {
+            None => self.open_first()?,
+            Some(newest) if newest.inode == there.ino() => {
+                if there.len() < newest.offset {
+                    // Truncated, as dockerd does it with max-file=1: what was written just before is gone.
+                    newest.restart()?;
+                    self.carry.clear();
+                    self.find_again();
+                }
+            }
+            Some(_) if held >= HELD => {}
+            Some(newest) => {
+                let inode = newest.inode;
+                self.open_newer(inode)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn open_first(&mut self) -> io::Result<()> {
+        let mut found = segments::all(&self.path)?;
+        if std::mem::take(&mut self.from_end) {
+            found.drain(..found.len().saturating_sub(1));
+            found.iter_mut().try_for_each(Segment::pass_over)?;
+        }
+        self.segments.extend(found);
+        Ok(())
+    }
+
+    /// The log was rotated since the file with this `inode` was opened as its newest.
+    fn open_newer(&mut self, inode: u64) -> io::Result<()> {
+        let mut found = segments::all(&self.path)?;
+        match found.iter().position(|segment| segment.inode == inode) {
+            Some(at) => drop(found.drain(..=at)),
+            // It was removed or compressed: whether others were between it and these only their lines can tell.
+            None => found.iter_mut().take(1).for_each(|segment| segment.after_break = true),
+        }
+        self.segments.extend(found);
+        Ok(())
+    }
+
+    fn take(&mut self, block: &[u8]) {
+        let Self { joiner, lines, tty, .. } = self;
+        let decoded = if *tty {
+            records::decode(block, |record| terminal(joiner, record, lines))
+        } else {
+            records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines))
+        };
+        self.complain(decoded.corrupt);
+        let rest = &block[decoded.consumed..];
+        if rest.len() <= RECORD {
+            self.carry.extend_from_slice(rest);
+        }
+    }
+
+    fn complain(&mut self, records: usize) {
+        if records > 0 {
+            self.corrupt += records;
+            let (path, all) = (self.path.display(), self.corrupt);
+            warn!(%path, records, all, "a log holds records that can't be read; they are passed over");
+        }
+    }
+
+    /// At the end of the file that is being read: whether the log goes on in another one.
+    fn at_end(&mut self, there: bool) -> Step {
+        // The next one was known before this one was read to its end, and nothing is written to it once there is a next one.
+        if self.segments.len() > 1 {
+            self.next_segment();
+            return Step::Read;
+        }
+        if !there && !self.has_folder() {
+            self.joiner.flush(&mut self.lines);
+            return Step::Gone;
+        }
+        if self.idle.get_or_insert_with(Instant::now).elapsed() >= UNFINISHED {
+            self.joiner.flush(&mut self.lines);
+        }
+        Step::End
+    }
+
+    fn next_segment(&mut self) {
+        self.segments.pop_front();
+        let half = usize::from(!self.carry.is_empty());
+        self.carry.clear();
+        self.complain(half);
+        if self.segments.front().is_some_and(|segment| segment.after_break) {
+            self.find_again();
+        }
+    }
+
+    /// Files may be missing here: the place in the log is looked for as after a restart.
+    fn find_again(&mut self) {
+        // A line without its end goes on in a compressed copy of what was just read, if at all.
+        if !self.segments.iter().any(Segment::is_compressed) {
+            self.joiner.flush(&mut self.lines);
+        }
+        let mut read = self.read;
+        read.advance(&self.lines.marks());
+        self.joiner = Joiner::new(self.limit, Stamps::Shared, read);
+    }
+
+    fn has_folder(&self) -> bool {
+        self.path.parent().is_some_and(Path::exists)
+    }
+}
+
+/// A record of a container with a terminal.
+fn terminal(joiner: &mut Joiner, record: Record<'_>, lines: &mut Lines) {
+    let mut message = Vec::with_capacity(record.log.raw().len());
+    records::unescape(record.log.raw(), &mut message);
+    let text = message.strip_suffix(b"\r\n").unwrap_or(&message);
+    joiner.message(record.stream, record.nanos, text, lines);
+}
+
+#[cfg(test)]
+mod tests;

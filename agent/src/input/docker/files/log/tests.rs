@@ -1,0 +1,249 @@
+//! A log on a real file system, moved about as dockerd does it.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use elkhound_pipeline::event::Layer;
+use elkhound_pipeline::map::Map;
+
+use super::*;
+use crate::input::docker::cursor::Cursors;
+use crate::input::docker::position::{Gap, Position, Stream};
+
+/// A folder with one log, removed with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("elkhound-files-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("abc-json.log")
+    }
+
+    fn write(&self, seconds: std::ops::Range<u32>) {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
+        seconds.for_each(|second| file.write_all(record(second).as_bytes()).unwrap());
+    }
+
+    fn open(&self, read: Marks, from_end: bool) -> Log {
+        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read })
+    }
+
+    fn reading(&self, reading: Reading) -> Log {
+        let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
+        let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
+        let layers = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+        Log::new(&self.log(), layers, ledger, reading)
+    }
+
+    /// Moves the files as dockerd does, keeping `kept` of them.
+    fn rotate(&self, kept: usize) {
+        let named = |number: usize, end: &str| match number {
+            0 => self.log(),
+            _ => self.0.join(format!("abc-json.log.{number}{end}")),
+        };
+        for number in (0..kept - 1).rev() {
+            let _ = fs::rename(named(number, ""), named(number + 1, ""));
+            let _ = fs::rename(named(number, ".gz"), named(number + 1, ".gz"));
+        }
+        fs::write(self.log(), "").unwrap();
+    }
+
+    /// Compresses the file that was rotated last, as dockerd does in the background.
+    fn compress(&self) {
+        let plain = self.0.join("abc-json.log.1");
+        let file = fs::File::create(self.0.join("abc-json.log.1.gz")).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        fs::remove_file(plain).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record(second: u32) -> String {
+    format!("{{\"log\":\"line {second}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-21T09:55:{second:02}Z\"}}\n")
+}
+
+/// Everything that can be read now.
+fn drain(log: &mut Log) -> Vec<String> {
+    let mut block = Vec::new();
+    while matches!(log.advance(&mut block).unwrap(), Step::Read) {}
+    let sealed = log.lines.seal(usize::MAX);
+    log.read.advance(&sealed.marks);
+    sealed.lines.iter().map(|line| sealed.text[line.range()].to_owned()).collect()
+}
+
+fn lines(seconds: std::ops::Range<u32>) -> Vec<String> {
+    seconds.map(|second| format!("line {second}")).collect()
+}
+
+#[test]
+fn a_log_is_followed_through_its_rotation() {
+    let folder = Folder::new("rotation");
+    folder.write(0..3);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..3));
+    folder.write(3..5);
+    fs::rename(folder.log(), folder.0.join("abc-json.log.1")).unwrap();
+    folder.write(5..7);
+    assert_eq!(drain(&mut log), lines(3..7));
+}
+
+#[test]
+fn a_truncated_log_is_read_from_its_start() {
+    let folder = Folder::new("truncation");
+    folder.write(0..5);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..5));
+    fs::OpenOptions::new().write(true).open(folder.log()).unwrap().set_len(0).unwrap();
+    folder.write(5..6);
+    assert_eq!(drain(&mut log), lines(5..6));
+    assert_eq!(log.joiner.take_gap(), Some(Gap { from: at(4).nanos, to: at(5), stream: Stream::Stdout }));
+}
+
+#[test]
+fn a_record_that_is_written_bit_by_bit_is_read_once_it_is_whole() {
+    let folder = Folder::new("bits");
+    fs::write(folder.log(), "").unwrap();
+    let mut log = folder.open(Marks::default(), false);
+    let mut file = fs::OpenOptions::new().append(true).open(folder.log()).unwrap();
+    let text = record(1);
+    for byte in text.as_bytes() {
+        assert!(drain(&mut log).is_empty());
+        file.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(drain(&mut log), lines(1..2));
+}
+
+#[test]
+fn reading_goes_on_behind_the_cursor_or_at_the_end() {
+    let folder = Folder::new("resume");
+    folder.write(0..6);
+    let mut log = folder.open(behind(2), false);
+    assert_eq!(drain(&mut log), lines(3..6));
+    let mut log = folder.open(Marks::default(), true);
+    assert!(drain(&mut log).is_empty());
+    folder.write(6..7);
+    assert_eq!(drain(&mut log), lines(6..7));
+}
+
+#[test]
+fn a_log_whose_folder_is_gone_is_read_to_its_end() {
+    let folder = Folder::new("gone");
+    folder.write(0..2);
+    let mut log = folder.open(Marks::default(), false);
+    assert!(drain(&mut log).len() == 2);
+    folder.write(2..3);
+    drop(folder);
+    let mut block = Vec::new();
+    assert!(matches!(log.advance(&mut block).unwrap(), Step::Read));
+    assert!(matches!(log.advance(&mut block).unwrap(), Step::Gone));
+    assert_eq!(log.lines.seal(usize::MAX).lines.len(), 1);
+}
+
+fn at(second: i64) -> Position {
+    Position { nanos: (1_795_254_900 + second) * 1_000_000_000, ordinal: 0 }
+}
+
+/// Everything up to the line of this second is safe.
+fn behind(second: i64) -> Marks {
+    let mut marks = Marks::default();
+    marks.set(Stream::Stdout, at(second));
+    marks
+}
+
+#[test]
+fn every_file_that_is_kept_is_read_from_the_oldest_on() {
+    let folder = Folder::new("kept");
+    for first in [0, 2, 4] {
+        folder.write(first..first + 2);
+        folder.rotate(3);
+        folder.compress();
+    }
+    folder.write(6..8);
+    let mut log = folder.open(behind(4), false);
+    assert_eq!(drain(&mut log), lines(5..8));
+    assert_eq!(log.joiner.take_gap(), None);
+}
+
+#[test]
+fn files_that_came_while_nobody_looked_are_read_in_order() {
+    let folder = Folder::new("several");
+    folder.write(0..2);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..2));
+    folder.write(2..3);
+    for second in 3..5 {
+        folder.rotate(3);
+        folder.write(second..second + 1);
+    }
+    assert_eq!(drain(&mut log), lines(2..5));
+    assert_eq!(log.joiner.take_gap(), None);
+}
+
+#[test]
+fn a_file_that_was_opened_is_read_although_dockerd_has_removed_it() {
+    let folder = Folder::new("removed");
+    folder.write(0..2);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(log.advance(&mut Vec::new()).unwrap(), Step::Read);
+    folder.write(2..4);
+    folder.rotate(2);
+    fs::remove_file(folder.0.join("abc-json.log.1")).unwrap();
+    folder.write(4..5);
+    assert_eq!(drain(&mut log), lines(0..5));
+}
+
+#[test]
+fn a_compressed_copy_of_what_was_read_is_not_read_twice() {
+    let folder = Folder::new("copy");
+    folder.write(0..3);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..3));
+    folder.rotate(3);
+    folder.compress();
+    folder.write(3..5);
+    assert_eq!(drain(&mut log), lines(3..5));
+    assert_eq!(log.joiner.take_gap(), None);
+}
+
+#[test]
+fn lines_that_were_rotated_away_unread_are_told() {
+    let folder = Folder::new("gap");
+    folder.write(0..2);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..2));
+    for second in 2..9 {
+        folder.rotate(3);
+        folder.write(second..second + 1);
+    }
+    assert_eq!(drain(&mut log), lines(6..9));
+    let gap = Gap { from: at(1).nanos, to: at(6), stream: Stream::Stdout };
+    assert_eq!(log.joiner.take_gap(), Some(gap));
+}
+
+#[test]
+fn a_terminals_lines_end_without_its_carriage_return() {
+    let folder = Folder::new("terminal");
+    fs::write(folder.log(), record(1).replace("\\n", "\\r\\n")).unwrap();
+    let mut log = folder.reading(Reading {
+        limit: 1 << 20,
+        strip_ansi: false,
+        tty: true,
+        from_end: false,
+        read: Marks::default(),
+    });
+    assert_eq!(drain(&mut log), lines(1..2));
+}

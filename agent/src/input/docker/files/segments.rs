@@ -1,0 +1,117 @@
+//! The files of one json-file log: the one that is written, and those that were rotated away from it and are still kept, `.1` being the
+//! youngest, some of them compressed.
+//!
+//! What it promises: a file that was opened is read to its end, whatever happens to its name; [`all`] misses no file that is kept the whole
+//! time that it looks. It leaves out what the files say.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+/// One of the files, open.
+pub(super) struct Segment {
+    content: Content,
+    /// Its number in the file system, which no other file has while this one is open.
+    pub(super) inode: u64,
+    /// How far it was read.
+    pub(super) offset: u64,
+    /// Whether files between this one and the one before it may have been missed.
+    pub(super) after_break: bool,
+}
+
+enum Content {
+    Plain(File),
+    Compressed(Box<MultiGzDecoder<File>>),
+}
+
+impl Segment {
+    /// Nothing when there is no such file.
+    fn open(path: &Path, compressed: bool) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let inode = file.metadata()?.ino();
+        let content =
+            if compressed { Content::Compressed(Box::new(MultiGzDecoder::new(file))) } else { Content::Plain(file) };
+        Ok(Some(Self { content, inode, offset: 0, after_break: false }))
+    }
+
+    /// Reads on; 0 at the end of what is there.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = match &mut self.content {
+            Content::Plain(file) => file.read(buffer)?,
+            Content::Compressed(decoder) => decoder.read(buffer)?,
+        };
+        self.offset += length as u64;
+        Ok(length)
+    }
+
+    /// Whether dockerd has compressed it.
+    pub(super) fn is_compressed(&self) -> bool {
+        matches!(self.content, Content::Compressed(_))
+    }
+
+    /// Goes back to the start of a file that was truncated.
+    pub(super) fn restart(&mut self) -> io::Result<()> {
+        self.seek(SeekFrom::Start(0))
+    }
+
+    /// Passes over what is there.
+    pub(super) fn pass_over(&mut self) -> io::Result<()> {
+        self.seek(SeekFrom::End(0))
+    }
+
+    fn seek(&mut self, to: SeekFrom) -> io::Result<()> {
+        if let Content::Plain(file) = &mut self.content {
+            self.offset = file.seek(to)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many numbers in a row may have no file before the search ends: during a rotation one number is free for a moment.
+const HOLES: usize = 2;
+
+/// Opens all files of the log at `path`, the oldest first.
+///
+/// # Errors
+/// A file that is there and can't be opened.
+pub(super) fn all(path: &Path) -> io::Result<Vec<Segment>> {
+    let mut found: Vec<Segment> = Segment::open(path, false)?.into_iter().collect();
+    let mut seen: HashSet<u64> = found.iter().map(|segment| segment.inode).collect();
+    let mut holes = 0;
+    // From the youngest to the oldest, the way in which rotation moves them: one that moves meanwhile is met twice, never missed.
+    for number in 1.. {
+        match rotated(path, number)? {
+            Some(segment) => {
+                holes = 0;
+                if seen.insert(segment.inode) {
+                    found.push(segment);
+                }
+            }
+            None if holes == HOLES => break,
+            None => holes += 1,
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// The file that was rotated away `number` times. dockerd removes the plain one only when the compressed one is complete.
+fn rotated(path: &Path, number: usize) -> io::Result<Option<Segment>> {
+    let named = |end: &str| -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}{end}"));
+        name.into()
+    };
+    match Segment::open(&named(""), false)? {
+        Some(segment) => Ok(Some(segment)),
+        None => Segment::open(&named(".gz"), true),
+    }
+}

@@ -1,0 +1,221 @@
+//! What Docker really does to a log, and what arrives of it: through the API, from the files, and by one after the other.
+
+use std::time::Duration;
+
+use crate::harness::{Container, Printed, Shipment};
+
+/// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
+fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
+    format!(
+        "i=0; while [ $i -lt {lines} ]; do \
+         awk -v a=$i -v n={each_tenth_of_a_second} -v m={lines} 'BEGIN {{ for (k = a + 1; k <= a + n && k <= m; k++) \
+         if (k % 10) print \"line\", k; else print \"line\", k > \"/dev/stderr\" }}'; \
+         i=$((i + {each_tenth_of_a_second})); usleep 100000; done"
+    )
+}
+
+/// Numbered lines of 150 bytes, as fast as can be or so many every twentieth of a second.
+fn wide(lines: usize, each_twentieth: Option<usize>) -> String {
+    let filler = "x".repeat(130);
+    let (step, pause) = each_twentieth.map_or((lines, 0), |lines| (lines, 50_000));
+    format!(
+        "i=0; while [ $i -lt {lines} ]; do \
+         awk -v a=$i -v n={step} -v m={lines} 'BEGIN {{ for (k = a + 1; k <= a + n && k <= m; k++) print \"line\", k, \"{filler}\" }}'; \
+         i=$((i + {step})); usleep {pause}; done"
+    )
+}
+
+fn rotated(size: &str, files: u32) -> [String; 4] {
+    ["--log-opt".into(), format!("max-size={size}"), "--log-opt".into(), format!("max-file={files}")]
+}
+
+fn run(shipment: &Shipment, options: &[String], script: &str) -> Container {
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    Container::run(&shipment.container(), &options, script)
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn api_and_files_go_on_where_the_other_was() {
+    for (first, second) in [("api", "files"), ("files", "api"), ("auto", "api"), ("api", "auto")] {
+        let mut shipment = Shipment::start(&format!("turns-{first}-{second}"), first, "");
+        let container = run(&shipment, &rotated("100k", 5), &numbered(1_500, 30));
+        shipment.until_printed("line 400", Duration::from_secs(60));
+        shipment.stop();
+        shipment.restart(second, "");
+        container.wait();
+        shipment.until_printed("line 1500", Duration::from_secs(60));
+        shipment.stop();
+        let numbers = shipment.numbers();
+        assert_eq!(numbers, (1..=1_500).collect::<Vec<u64>>(), "{first}, then {second}");
+        let errors = shipment.printed().iter().filter(|line| line.stream() == "stderr").count();
+        assert_eq!(errors, 150, "{first}, then {second}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn from_files_nothing_is_missing_that_docker_keeps_at_20_000_lines_a_second() {
+    every_hole_is_told("files-20k", "auto", &rotated("1m", 3), &wide(100_000, Some(1_000)), 100_000);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn from_files_nothing_is_missing_that_docker_keeps_of_a_container_at_full_speed() {
+    every_hole_is_told("files-full", "auto", &rotated("10m", 3), &wide(300_000, None), 300_000);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn through_the_api_no_line_is_missing_without_a_word() {
+    every_hole_is_told("api-full", "api", &rotated("1m", 3), &wide(200_000, None), 200_000);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn through_the_api_no_line_is_missing_without_a_word_where_much_is_kept() {
+    every_hole_is_told("api-kept", "api", &rotated("10m", 3), &wide(300_000, None), 300_000);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn through_the_api_a_slow_log_loses_nothing_in_its_rotations() {
+    let lines = 4_000;
+    let holes = every_hole_is_told("api-slow", "api", &rotated("100k", 3), &wide(lines, Some(20)), lines as u64);
+    assert_eq!(holes, 0);
+}
+
+/// Ships a container's numbered lines; those that do not arrive must be exactly where the events of gaps say, none may arrive twice.
+/// Returns how many are missing.
+fn every_hole_is_told(name: &str, read: &str, options: &[String], script: &str, lines: u64) -> u64 {
+    let mut shipment = Shipment::start(name, read, "mutate { gsub => [\"message\", \" x+\", \"\"] }");
+    let container = run(&shipment, options, script);
+    container.wait();
+    shipment.until_printed(&format!("line {lines}"), Duration::from_secs(120));
+    shipment.stop();
+    let printed = shipment.printed();
+    let mut arrived: Vec<(u64, &str)> =
+        printed.iter().filter_map(|line| Some((line.number()?, line.timestamp()))).collect();
+    arrived.sort_unstable();
+    let doubled = arrived.windows(2).filter(|pair| pair[0].0 == pair[1].0).count();
+    assert_eq!(doubled, 0, "lines arrived twice");
+    let gaps: Vec<(&str, &str)> = printed.iter().filter_map(Printed::gap).collect();
+    let holes: Vec<_> = arrived.windows(2).filter(|pair| pair[0].0 + 1 < pair[1].0).collect();
+    for hole in &holes {
+        let told = gaps.iter().any(|(start, end)| *start <= hole[0].1 && *end >= hole[1].1);
+        assert!(told, "nobody told what is missing between {:?} and {:?}; told was {gaps:?}", hole[0], hole[1]);
+    }
+    let missing = lines - arrived.len() as u64;
+    println!(
+        "{name}: {} of {lines} lines, {missing} missing in {} holes, {} gaps told",
+        arrived.len(),
+        holes.len(),
+        gaps.len()
+    );
+    assert_eq!(arrived.last().map(|line| line.0), Some(lines));
+    assert!(read == "api" || missing == 0 || !gaps.is_empty());
+    missing
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_terminals_lines_are_whole_and_without_its_carriage_returns() {
+    // Colours, then a line of 40 KiB, which the engine cuts into three, then one without an end.
+    let script = r#"printf '\033[1;31mred\033[0m\n'; awk 'BEGIN { for (i = 0; i < 40960; i++) printf "y"; print "" }'; printf 'no end'"#;
+    let expected = |red: &str| vec![red.to_owned(), "y".repeat(40_960), "no end".to_owned()];
+    for (read, strip) in [("api", true), ("api", false), ("auto", true), ("auto", false)] {
+        let options = if strip { "strip_ansi => true" } else { "" };
+        let mut shipment = Shipment::with_options(&format!("tty-{read}-{strip}"), read, options);
+        let container = run(&shipment, &["--tty".into()], script);
+        container.wait();
+        shipment.until_printed("no end", Duration::from_secs(60));
+        shipment.stop();
+        let red = if strip { "red" } else { "\u{1b}[1;31mred\u{1b}[0m" };
+        assert_eq!(shipment.messages(), expected(red), "{read} {options}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_long_line_is_whole_with_the_other_stream_between_its_pieces_and_the_last_words_arrive() {
+    // An object of 100 KiB whose pieces come a tenth of a second apart, lines of the other stream between them, and a death in mid-line.
+    let script = r#"
+        piece() { awk 'BEGIN { for (i = 0; i < 25600; i++) printf "z" }'; }
+        printf '{"a":"'; piece; echo e1 >&2; usleep 100000; piece; echo e2 >&2; piece; usleep 100000; piece; printf '"}\n'
+        printf 'panic: no end'; exit 1"#;
+    let object = format!(r#"{{"a":"{}"}}"#, "z".repeat(102_400));
+    for (read, driver) in [("api", "json-file"), ("auto", "json-file"), ("api", "local")] {
+        let mut shipment = Shipment::start(&format!("long-{read}-{driver}"), read, "");
+        let container = run(&shipment, &["--log-driver".into(), driver.into()], script);
+        container.wait();
+        shipment.until_printed("panic: no end", Duration::from_secs(60));
+        shipment.stop();
+        let mut messages = shipment.messages();
+        messages.sort();
+        assert_eq!(messages, ["e1", "e2", "panic: no end", object.as_str()], "{read} {driver}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_character_on_the_edge_of_two_pieces_survives_and_a_line_beyond_the_limit_is_marked() {
+    // The second byte of the letter is the first one of the next piece. json-file puts U+FFFD there before anybody can read it.
+    let script = r#"awk 'BEGIN { for (i = 0; i < 16383; i++) printf "a"; print "äb" }'; awk 'BEGIN { for (i = 0; i < 50000; i++) printf "c"; print "" }'; echo end"#;
+    let mut shipment = Shipment::with_options("edge", "api", "max_line_bytes => 40000");
+    let container = run(&shipment, &["--log-driver".into(), "local".into()], script);
+    container.wait();
+    shipment.until_printed("\"end\"", Duration::from_secs(60));
+    shipment.stop();
+    let expected = [format!("{}äb", "a".repeat(16_383)), "c".repeat(40_000), "end".to_owned()];
+    assert_eq!(shipment.messages(), expected);
+    let flags: Vec<_> = shipment.printed().iter().map(Printed::flags).collect();
+    assert_eq!(flags, [vec![], vec!["truncated".to_owned()], vec![]]);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_container_is_followed_through_restart_pause_and_a_new_name() {
+    for read in ["api", "auto"] {
+        let mut shipment = Shipment::start(&format!("life-{read}"), read, "");
+        // Each start goes on counting where the last one was.
+        let script = "while :; do i=$(($(cat /tmp/n 2>/dev/null || echo 0) + 1)); echo $i > /tmp/n; echo line $i; usleep 20000; done";
+        let mut container = run(&shipment, &[], script);
+        shipment.until_printed("line 20", Duration::from_secs(60));
+        for verb in ["pause", "unpause", "restart"] {
+            container.tell(&[verb]);
+        }
+        let name = format!("{}-renamed", shipment.container());
+        container.rename(&name);
+        shipment.until_printed(&format!("\"name\":\"{name}\""), Duration::from_secs(60));
+        container.tell(&["stop", "--time", "0"]);
+        let written = container.lines();
+        let last = written.last().expect("it has written").clone();
+        shipment.until_printed(&format!("\"{last}\""), Duration::from_secs(60));
+        shipment.stop();
+        assert_eq!(shipment.messages(), written, "{read}");
+        let names: Vec<String> = shipment.printed().iter().map(Printed::name).collect();
+        assert_eq!((names.first(), names.last()), (Some(&shipment.container()), Some(&name)));
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_driver_that_keeps_nothing_is_said_once_with_a_remedy() {
+    let mut shipment = Shipment::start("none", "auto", "");
+    let options = ["--log-driver".into(), "none".into()];
+    let container = run(&shipment, &options, "echo lost");
+    container.wait();
+    let readable = run_second(&shipment, "echo kept");
+    readable.wait();
+    shipment.until_printed("kept", Duration::from_secs(60));
+    let said = shipment.agent.wait_for_log("can't be read, its log driver keeps none", Duration::from_secs(30));
+    assert!(said.contains(container.name()) && said.contains("json-file or local"), "{said}");
+    shipment.stop();
+    let warnings =
+        shipment.agent.log().lines().filter(|line| line.contains(container.name()) && line.contains("WARN")).count();
+    assert_eq!(warnings, 1, "{}", shipment.agent.log());
+}
+
+fn run_second(shipment: &Shipment, script: &str) -> Container {
+    Container::run(&format!("{}-second", shipment.container()), &[], script)
+}
