@@ -268,6 +268,25 @@ impl<'a> Options<'a> {
         self.error(with_advice(mistake, help));
     }
 
+    /// Reports a mistake that somebody else has found in one of the values, as in a plugin within a plugin.
+    pub fn report(&mut self, mistake: Diagnostic) {
+        self.error(mistake);
+    }
+
+    /// Reads the settings of a plugin that stands in one of the values; its mistakes count as mistakes of this plugin, too.
+    pub fn nested<T>(
+        &mut self,
+        plugin: &Plugin,
+        tables: &[&'static [OptionSpec]],
+        read: impl FnOnce(&mut Options<'_>) -> T,
+    ) -> T {
+        let mut inner = Options::new(plugin, tables, self.diagnostics);
+        let result = read(&mut inner);
+        let fine = inner.finish();
+        self.failed |= !fine;
+        result
+    }
+
     /// Reports what is legal and seldom meant.
     pub fn warn(&mut self, name: &str, message: &str, help: &str) {
         let warning = Diagnostic::warning("odd-value", self.span(name), message);

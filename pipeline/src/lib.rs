@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`event`], [`value`], [`map`], [`text`] | the event and what it is made of |
 //! | [`path`], [`template`], [`condition`] | field references, `%{}` texts, conditions: compiled once, evaluated often |
-//! | [`filter`] | the plugins, one file each, and their table |
+//! | [`filter`], [`codec`] | the plugins, one file each, and their tables |
 //! | [`plan`] | the tree of a pipeline file made executable; the one meeting point of language and plugins |
 //! | [`flow`] | queue, workers, batches and receipts |
 //! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, texts as Logstash prints them |
@@ -12,6 +12,7 @@
 //!
 //! Nothing here opens a socket or a file or reads the wall clock: the agent passes those in.
 
+pub mod codec;
 pub mod condition;
 pub mod docs;
 pub mod event;

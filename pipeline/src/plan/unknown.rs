@@ -38,9 +38,45 @@ fn of_logstash(kind: &str) -> &'static [&'static str] {
         "input" => INPUTS,
         "filter" => FILTERS,
         "output" => OUTPUTS,
+        "codec" => CODECS,
         _ => &[],
     }
 }
+
+const CODECS: &[&str] = &[
+    "avro",
+    "cef",
+    "cloudfront",
+    "cloudtrail",
+    "collectd",
+    "compress_spooler",
+    "csv",
+    "dots",
+    "edn",
+    "edn_lines",
+    "es_bulk",
+    "fluent",
+    "graphite",
+    "gzip_lines",
+    "java_line",
+    "java_plain",
+    "jdots",
+    "json",
+    "json_lines",
+    "json_pretty",
+    "line",
+    "msgpack",
+    "multiline",
+    "netflow",
+    "nmap",
+    "oldlogstashjson",
+    "plain",
+    "protobuf",
+    "rubydebug",
+    "s3plain",
+    "sflow",
+    "spool",
+];
 
 const INPUTS: &[&str] = &[
     "azure_event_hubs",
@@ -225,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_sorted() {
-        for kind in ["input", "filter", "output"] {
+        for kind in ["input", "filter", "output", "codec"] {
             assert!(of_logstash(kind).is_sorted(), "{kind}");
         }
     }
