@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 RIG := tests/rig
 
-.PHONY: help build test test-quick try bench guard compare lint rig-up rig-down toolchain
+.PHONY: help build test test-quick try bench guard compare short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ guard: toolchain ## count the instructions of the hot paths and hold them agains
 
 compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the like go to benches/compare/run
 	benches/compare/run $(ARGS)
+
+short-lived: build ## count what arrives of containers that live for a moment, beside what the peers were measured to lose
+	@$(RIG)/short-lived
 
 lint: toolchain ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Container, Printed, Shipment};
+use crate::harness::{Container, Engine, Printed, Shipment, certificates};
 
 /// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
 fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
@@ -218,4 +218,115 @@ fn a_driver_that_keeps_nothing_is_said_once_with_a_remedy() {
 
 fn run_second(shipment: &Shipment, script: &str) -> Container {
     Container::run(&format!("{}-second", shipment.container()), &[], script)
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn an_engine_that_comes_back_with_a_new_socket_is_read_on() {
+    let mut engine = Engine::start("back", Vec::new());
+    for read in ["api", "auto"] {
+        let mut shipment = Shipment::elsewhere(&format!("back-{read}"), read, &[("DOCKER_HOST", &engine.host())]);
+        let name = shipment.container();
+        // It ends when it is told to, and goes on counting when the engine starts it again.
+        let script = "trap exit TERM; while :; do i=$(($(cat /tmp/n 2>/dev/null || echo 0) + 1)); echo $i > /tmp/n; echo line $i; usleep 20000; done";
+        engine.run(&name, &["--restart=always"], script);
+        shipment.until_printed("line 20", Duration::from_secs(60));
+        engine.stop();
+        shipment.agent.assert_running();
+        engine.resume();
+        let before = shipment.numbers().last().copied().unwrap_or_default();
+        shipment.until_printed(&format!("line {}\"", before + 50), Duration::from_secs(60));
+        assert!(engine.docker(&["stop", &name]).output().unwrap().status.success());
+        let written = engine.lines(&name);
+        let last = written.last().expect("it has written").clone();
+        shipment.until_printed(&format!("\"{last}\""), Duration::from_secs(60));
+        shipment.stop();
+        assert_eq!(shipment.messages(), written, "{read}");
+        assert!(engine.docker(&["rm", &name]).output().unwrap().status.success());
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn an_engine_behind_tls_is_read_by_whoever_has_the_keys() {
+    let keys = std::env::temp_dir().join(format!("elkhound-keys-{}", std::process::id()));
+    certificates(&keys);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("tcp://127.0.0.1:{port}");
+    let key = |option: &str, name: &str| format!("--{option}={}", keys.join(name).display());
+    let options = vec![
+        format!("--host={address}"),
+        "--tlsverify".into(),
+        key("tlscacert", "ca.pem"),
+        key("tlscert", "server-cert.pem"),
+        key("tlskey", "server-key.pem"),
+    ];
+    let engine = Engine::start("tls", options);
+    let folder = keys.display().to_string();
+    let environment = [("DOCKER_HOST", address.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &folder)];
+    let mut shipment = Shipment::elsewhere("tls", "api", &environment);
+    engine.run(&shipment.container(), &[], "echo over tls");
+    shipment.until_printed("over tls", Duration::from_secs(60));
+    shipment.stop();
+    assert_eq!(shipment.messages(), ["over tls"]);
+
+    std::fs::remove_file(keys.join("cert.pem")).unwrap();
+    let pipeline = "input { docker { read => api } } output { stdout { } }";
+    let mut refused =
+        environment.iter().fold(crate::harness::Agent::new("tls-refused", pipeline), |agent, (name, value)| {
+            agent.environment(name, value)
+        });
+    refused.start();
+    let said = refused.wait_for_log("can't be read; it is tried again", Duration::from_secs(30));
+    assert!(said.contains(&format!("127.0.0.1:{port}")) && said.contains("alert: "), "{said}");
+    refused.kill();
+    std::fs::remove_dir_all(keys).unwrap();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn pipelines_for_logspout_get_what_they_got() {
+    for read in ["api", "auto"] {
+        let mut shipment = Shipment::with_options(&format!("logspout-{read}"), read, "format => logspout");
+        let options = ["--env=LOGSTASH_TAGS=shop,prod", "--env=LOGSTASH_FIELDS=tier=web", "--hostname=web-1"];
+        let script = r#"echo plain; echo '{"user":{"id":7},"stream":"x","message":"in json"}'; echo last"#;
+        let container = run(&shipment, &options.map(str::to_owned), script);
+        container.wait();
+        shipment.until_printed("last", Duration::from_secs(60));
+        shipment.stop();
+        let image = std::env::var("RIG_IMAGE").unwrap();
+        let name = shipment.container();
+        let rest = format!(r#""docker":{{"hostname":"web-1","image":"{image}","name":"/{name}"}}"#);
+        let common = r#""stream":"stdout","tags":["shop","prod"],"tier":"web""#;
+        let expected = [
+            format!(r#"{{"@version":"1",{rest},"message":"plain",{common}}}"#),
+            format!(r#"{{"@version":"1",{rest},"message":"in json",{common},"user":{{"id":7}}}}"#),
+            format!(r#"{{"@version":"1",{rest},"message":"last",{common}}}"#),
+        ];
+        let events: Vec<String> =
+            shipment.printed().iter().map(|event| event.without(&["/@timestamp", "/docker/id"])).collect();
+        assert_eq!(events, expected, "{read}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn containers_that_nobody_wants_are_left_out() {
+    let cases = [
+        ("exclude_labels => [\"noisy\"]", "--label=noisy=true", "--label=noisy=false"),
+        ("", "--env=LOGSPOUT=ignore", "--env=LOGSPOUT=read"),
+        ("opt_in => true", "--label=any=thing", "--label=co.elastic.logs/enabled=true"),
+    ];
+    for (number, (options, unwanted, wanted)) in cases.into_iter().enumerate() {
+        for read in ["api", "auto"] {
+            let mut shipment = Shipment::with_options(&format!("wanted-{number}-{read}"), read, options);
+            let left_out = run(&shipment, &[unwanted.to_owned()], "echo unwanted");
+            left_out.wait();
+            let kept = Container::run(&format!("{}-kept", shipment.container()), &[wanted], "echo wanted");
+            kept.wait();
+            shipment.until_printed("wanted", Duration::from_secs(60));
+            shipment.stop();
+            assert_eq!(shipment.messages(), ["wanted"], "{read} {options}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod input {
         pub(crate) mod gap;
         pub(crate) mod intake;
         pub(crate) mod lines;
+        pub(crate) mod object;
         pub(crate) mod partial;
         pub(crate) mod position;
         pub(crate) mod records;

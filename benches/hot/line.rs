@@ -49,7 +49,7 @@ impl Line {
         Self {
             joiner: Joiner::new(1 << 20, Stamps::Shared, Marks::default()),
             lines: Lines::default(),
-            layers: [Arc::clone(&layer), layer],
+            layers: Layers { by_stream: [Arc::clone(&layer), layer], decode: false },
             prefix: IdPrefix::new(CONTAINER),
             ledger: Arc::new(NoLedger),
             plan,

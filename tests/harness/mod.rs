@@ -7,6 +7,7 @@
 mod agent;
 mod docker;
 mod elasticsearch;
+mod engine;
 mod once;
 mod scenario;
 mod shipment;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use agent::Agent;
 pub(crate) use docker::Container;
 pub(crate) use elasticsearch::{Document, Elasticsearch};
+pub(crate) use engine::{Engine, certificates};
 pub(crate) use once::{check, elkhound, pipe, repository};
 pub(crate) use scenario::Scenario;
 pub(crate) use shipment::{Printed, Shipment};

@@ -20,18 +20,24 @@ pub(crate) struct Printed(Value);
 impl Shipment {
     /// Starts an agent with `read => …` and this filter. The name must be unique among the tests.
     pub(crate) fn start(name: &str, read: &str, filter: &str) -> Self {
-        Self::new(name, read, "", filter)
+        Self::new(name, read, "", filter, &[("DOCKER_HOST", &from_rig("DOCKER_HOST"))])
+    }
+
+    /// Starts an agent that reads another engine than the shared one, in this environment.
+    pub(crate) fn elsewhere(name: &str, read: &str, environment: &[(&str, &str)]) -> Self {
+        Self::new(name, read, "", "", environment)
     }
 
     /// Starts an agent with further options of the input.
     pub(crate) fn with_options(name: &str, read: &str, options: &str) -> Self {
-        Self::new(name, read, options, "")
+        Self::new(name, read, options, "", &[("DOCKER_HOST", &from_rig("DOCKER_HOST"))])
     }
 
-    fn new(name: &str, read: &str, options: &str, filter: &str) -> Self {
+    fn new(name: &str, read: &str, options: &str, filter: &str, environment: &[(&str, &str)]) -> Self {
         let prefix = format!("elkhound-{name}-{}", std::process::id());
         let pipeline = pipeline(&prefix, read, options, filter);
-        let mut agent = Agent::new(name, &pipeline).environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
+        let agent = Agent::new(name, &pipeline);
+        let mut agent = environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
         agent.start();
         agent.wait_for_log("reading", Duration::from_secs(30));
         Self { agent, prefix, filter: filter.to_owned() }
@@ -93,6 +99,16 @@ impl Printed {
         self.0["message"].as_str().unwrap_or_default()
     }
 
+    /// All of it but these fields, which differ from run to run.
+    pub(crate) fn without(&self, fields: &[&str]) -> String {
+        let mut left = self.0.clone();
+        for field in fields {
+            let (outer, inner) = field.rsplit_once('/').unwrap_or(("", field));
+            left.pointer_mut(outer).and_then(Value::as_object_mut).and_then(|map| map.remove(inner));
+        }
+        left.to_string()
+    }
+
     /// `stdout` or `stderr`.
     pub(crate) fn stream(&self) -> &str {
         self.0["stream"].as_str().unwrap_or_default()
@@ -133,7 +149,7 @@ fn pipeline(prefix: &str, read: &str, options: &str, filter: &str) -> String {
         if read == "files" { format!("path => \"{}/containers/*/*-json.log\"", data_folder()) } else { String::new() };
     format!(
         "input {{ docker {{ read => {read} {path} {options} }} }}\n\
-         filter {{ if [container][name] !~ /^{prefix}-/ {{ drop {{ }} }} {filter} }}\n\
+         filter {{ if [container][name] !~ /^{prefix}-/ and [docker][name] !~ /^\\/{prefix}-/ {{ drop {{ }} }} {filter} }}\n\
          output {{ stdout {{ codec => json_lines }} }}\n"
     )
 }

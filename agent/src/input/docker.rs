@@ -13,9 +13,16 @@
 //!
 //! ## Options
 //!
+//! - `exclude_labels` (list, default `EXCLUDE_LABELS` or `EXCLUDE_LABEL`, with `;` between): containers with one of these labels are left out;
+//!   `name:value`, or `name` for the value `true`.
+//! - `format` (`ecs` or `logspout`, default `ecs`): the fields of an event. With `logspout` they are those that logspout-logstash sends, so
+//!   that pipelines written for it run as they are: `[docker][name]` with its slash, `[docker][id]`, `[docker][image]`, `[docker][hostname]`,
+//!   `[docker][labels]` where `DOCKER_LABELS` is set, `stream`, `tags` from `LOGSTASH_TAGS`, what `LOGSTASH_FIELDS` adds, and a line that is a JSON
+//!   object as its fields, where `DECODE_JSON_LOGS` does not say `false`.
 //! - `host` (text, default `DOCKER_HOST`, else `unix:///var/run/docker.sock`): the engine. With `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
 //!   Docker's own client has them.
 //! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`.
+//! - `opt_in` (boolean, default `false`): reads only containers with the label `co.elastic.logs/enabled=true`.
 //! - `path` (glob, default `/var/lib/docker/containers/*/*-json.log`, with `auto` below the engine's own folder): where log files are, each `*`
 //!   standing for a container's id. Mount the folder `containers` read-only.
 //! - `read` (`auto`, `api` or `files`, default `auto`): straight from the files of the log driver json-file, which costs the engine
@@ -33,8 +40,9 @@
 //!
 //! ## Left out
 //!
-//! The container that elkhound runs in and all tasks of its Swarm service, containers with `LOGSPOUT=ignore` in their environment or the
-//! label `logspout.exclude=true`, and containers whose log driver can't be read, which is said once.
+//! The container that elkhound runs in and all tasks of its Swarm service; containers with `LOGSPOUT=ignore` in their environment or one of
+//! the labels `logspout.exclude=true`, `co.elastic.logs/enabled=false` and those of `exclude_labels`; and containers whose log driver
+//! can't be read, which is said once.
 //!
 //! ## On failure
 //!
@@ -79,7 +87,9 @@ mod gap;
 mod intake;
 mod ledger;
 mod lines;
+mod logspout;
 mod metadata;
+mod object;
 mod partial;
 mod position;
 mod records;
@@ -94,14 +104,30 @@ use chunk::Layers;
 use cursor::Cursors;
 use files::{Files, Known};
 use follow::Start;
+use logspout::Logspout;
 use metadata::{Container, Host};
 use position::Stream;
+use select::Wanted;
 use supervisor::{LogFiles, Shared, Supervisor};
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
     name: "docker",
     options: &[
+        OptionSpec {
+            name: "exclude_labels",
+            kind: OptionKind::Array,
+            default: "",
+            required: false,
+            help: "containers with one of these labels are left out",
+        },
+        OptionSpec {
+            name: "format",
+            kind: OptionKind::OneOf(&["ecs", "logspout"]),
+            default: "ecs",
+            required: false,
+            help: "the fields of an event: Elastic Common Schema, or what logspout-logstash sends",
+        },
         OptionSpec {
             name: "host",
             kind: OptionKind::String,
@@ -115,6 +141,13 @@ pub(crate) const KIND: Kind = Kind {
             default: "1 MiB",
             required: false,
             help: "the longest line",
+        },
+        OptionSpec {
+            name: "opt_in",
+            kind: OptionKind::Boolean,
+            default: "false",
+            required: false,
+            help: "read only containers that ask for it",
         },
         OptionSpec {
             name: "path",
@@ -168,8 +201,17 @@ struct Options {
     limit: usize,
     strip_ansi: bool,
     start: Start,
-    extra: Vec<(Path, Value)>,
+    wanted: Wanted,
+    shape: Shape,
     cursors: PathBuf,
+}
+
+/// What an event looks like.
+struct Shape {
+    /// What the common options add.
+    extra: Vec<(Path, Value)>,
+    /// As logspout-logstash sends it, if so.
+    logspout: Option<Logspout>,
 }
 
 /// A line is cut at a length between these, whatever the option says: offsets in a chunk have 32 bits.
@@ -185,8 +227,13 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let start = if options.text_or("start_position", "beginning") == "end" { Start::End } else { Start::Beginning };
     let strip_ansi = options.boolean("strip_ansi", false);
     let cursors = world.data.join(format!("docker-{}.cursors", world.number));
-    let extra = extra(options);
-    Some(Box::new(Docker(Options { source, limit: limit as usize, strip_ansi, start, extra, cursors })))
+    let variable = |name: &str| std::env::var(name).ok();
+    logspout::advice(variable).iter().for_each(|advice| warn!(advice, "a variable of Logspout has no effect"));
+    let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false));
+    let logspout = (options.text_or("format", "ecs") == "logspout").then(|| Logspout::read(variable));
+    let shape = Shape { extra: extra(options), logspout };
+    let limit = limit as usize;
+    Some(Box::new(Docker(Options { source, limit, strip_ansi, start, wanted, shape, cursors })))
 }
 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
@@ -201,6 +248,13 @@ fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
         return None;
     }
     Some(Source::Engine { environment, files: (read == "auto").then_some(path) })
+}
+
+/// The labels of containers that are left out: by the option, or as Logspout's users have written them.
+fn excluded(options: &Cursor<'_>, variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let set = variable("EXCLUDE_LABELS").or_else(|| variable("EXCLUDE_LABEL")).unwrap_or_default();
+    let default: Vec<&str> = set.split(';').collect();
+    options.texts_or("exclude_labels", &default)
 }
 
 /// What the common options of inputs add to each event.
@@ -247,12 +301,13 @@ impl Options {
         let cursors = Arc::new(opened);
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
-        let Self { source, limit, strip_ansi, start, extra, .. } = self;
+        let Self { source, limit, strip_ansi, start, wanted, shape, .. } = self;
         let reader = |known| Files {
             known,
             limit,
             strip_ansi,
             start,
+            wanted: wanted.clone(),
             cursors: Arc::clone(&cursors),
             queue: queue.clone(),
             stop: stop.clone(),
@@ -261,16 +316,26 @@ impl Options {
             Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
                 let host = Host { name: host, ..Host::default() };
-                let describe = Box::new(move |container: &Container| layers(&extra, &host, container));
+                let describe = Box::new(move |container: &Container| layers(&shape, &host, container));
                 return joined(read_files(reader(Known::Found(pattern, describe)))).await;
             }
         };
         let (orders, told) = files::orders();
         let thread = pattern.is_some().then(|| read_files(reader(Known::Told(told))));
         let files = pattern.map(|pattern| LogFiles { orders, pattern });
-        let describe = Box::new(move |host: &Host, container: &Container| layers(&extra, host, container));
-        let shared =
-            Shared { environment, describe, limit, strip_ansi, start, cursors, files, queue, stop: stop.clone() };
+        let describe = Box::new(move |host: &Host, container: &Container| layers(&shape, host, container));
+        let shared = Shared {
+            environment,
+            describe,
+            limit,
+            strip_ansi,
+            start,
+            wanted,
+            cursors,
+            files,
+            queue,
+            stop: stop.clone(),
+        };
         let supervised = Supervisor::new(shared).run().await;
         stop.cancel();
         if let Some(thread) = thread {
@@ -325,15 +390,20 @@ async fn save(cursors: Weak<Cursors>) {
 }
 
 /// What the events of one container share, by stream.
-fn layers(extra: &[(Path, Value)], host: &Host, container: &Container) -> Layers {
-    Stream::BOTH.map(|stream| {
-        let mut event = Event::new(container.fields(host, stream));
-        for (path, value) in extra {
+fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
+    let fields = |stream| match &shape.logspout {
+        Some(logspout) => logspout.fields(container, stream),
+        None => container.fields(host, stream),
+    };
+    let by_stream = Stream::BOTH.map(|stream| {
+        let mut event = Event::new(fields(stream));
+        for (path, value) in &shape.extra {
             // A name below a text, as [stream][x], is left out, as Logstash does.
             let _ = event.set(path, value.clone());
         }
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
-    })
+    });
+    Layers { by_stream, decode: shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) }
 }
 
 #[cfg(test)]
@@ -349,7 +419,8 @@ mod tests {
         let container =
             Container { id: "ab".into(), name: "web".into(), image: "web:1".into(), ..Container::default() };
         let host = Host { name: "node-1".into(), ..Host::default() };
-        let [stdout, stderr] = layers(&extra, &host, &container);
+        let shape = Shape { extra: extra.into(), logspout: None };
+        let [stdout, stderr] = layers(&shape, &host, &container).by_stream;
         assert_eq!(
             (stdout.get("stream", 0), stderr.get("stream", 0)),
             (Some(&"stdout".into()), Some(&"stderr".into()))

@@ -312,11 +312,11 @@ impl Connector {
         let transport = TokioIo::new(self.connect().await?);
         let mut builder = http1::Builder::new();
         let handshake = builder.max_buf_size(READ).handshake(transport).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
+        let (mut sender, connection) = handshake.map_err(|error| self.broken(with_causes(&error)))?;
         tokio::spawn(connection);
         let answer = timeout(ANSWER, sender.send_request(origin_form(request))).await;
         let answer = answer.map_err(|_| self.broken("no answer within 60 seconds"))?;
-        answer.map_err(|error| self.broken(error))
+        answer.map_err(|error| self.broken(with_causes(&error)))
     }
 
     /// Asks for `path`; an answer that is no success is an error.
@@ -352,6 +352,12 @@ impl Connector {
     fn broken(&self, reason: impl fmt::Display) -> ApiError {
         ApiError::Broken { address: self.address.to_string(), reason: reason.to_string() }
     }
+}
+
+/// An error and what it came of, as `connection error: received fatal alert: CertificateRequired`.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The engine's words: `{"message":"…"}`, or the body as it is.

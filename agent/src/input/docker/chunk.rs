@@ -11,10 +11,17 @@ use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
 
 use super::lines::{Line, Sealed};
+use super::object;
 use super::position::{Gap, ID_LIMIT, IdPrefix, Position, Stream};
 
-/// What the events of one container share: a layer for each stream.
-pub(crate) type Layers = [Arc<Layer>; 2];
+/// What the events of one container share.
+#[derive(Clone)]
+pub(crate) struct Layers {
+    /// A layer for each stream.
+    pub(crate) by_stream: [Arc<Layer>; 2],
+    /// Lines that are JSON objects become their fields.
+    pub(crate) decode: bool,
+}
 
 /// Lines of one container.
 pub(crate) struct LinesChunk {
@@ -47,7 +54,12 @@ impl LinesChunk {
         if line.truncated || line.repaired {
             fields.push("log".into(), flags(line));
         }
-        let event = Event::layered(fields, Arc::clone(&self.layers[line.stream.index()]));
+        let layer = &self.layers.by_stream[line.stream.index()];
+        if self.layers.decode {
+            let text = Text::slice_of(&self.lines.text, line.range());
+            object::decode(&text, &mut fields, |name| layer.get(name, 0).is_some());
+        }
+        let event = Event::layered(fields, Arc::clone(layer));
         self.originate(event, line.stream, line.position)
     }
 
@@ -61,7 +73,7 @@ impl LinesChunk {
 
     fn gap(&self) -> Option<Event> {
         let gap = self.gap?;
-        let event = gap.event(&self.layers[gap.stream.index()]);
+        let event = gap.event(&self.layers.by_stream[gap.stream.index()]);
         Some(self.originate(event, gap.stream, gap.position()))
     }
 }
@@ -119,7 +131,7 @@ mod tests {
         let chunk = LinesChunk {
             lines: lines.seal(usize::MAX),
             gap: None,
-            layers: Stream::BOTH.map(layer),
+            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: false },
             prefix: IdPrefix::new("00"),
             receipt: Receipt::open(book.clone(), 9, None),
         };

@@ -26,7 +26,7 @@ use super::follow::{Start, source_number};
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::position::IdPrefix;
-use super::select::exclusion;
+use super::select::Wanted;
 use crate::files;
 
 mod described;
@@ -93,6 +93,8 @@ pub(super) struct Files {
     pub(super) strip_ansi: bool,
     /// Where to begin without a cursor in logs that are found at the first look.
     pub(super) start: Start,
+    /// Which containers are left out.
+    pub(super) wanted: Wanted,
     /// How far each log is safe.
     pub(super) cursors: Arc<Cursors>,
     /// Where lines go.
@@ -192,7 +194,7 @@ impl Files {
                 continue;
             }
             let container = described(&path);
-            let reason = exclusion(&container, &own);
+            let reason = self.wanted.exclusion(&container, &own);
             if let Some(reason) = reason {
                 info!(container = container.name, reason, "this container is left out");
             }

@@ -30,6 +30,8 @@ pub(crate) struct Container {
     pub(crate) id: String,
     /// The name, without the slash before it.
     pub(crate) name: String,
+    /// The name that it has for itself.
+    pub(crate) hostname: String,
     /// The image, as it was asked for.
     pub(crate) image: String,
     /// The labels as they are written.
@@ -55,6 +57,7 @@ impl Container {
         Some(Self {
             id: inspect.id?,
             name: name.strip_prefix('/').unwrap_or(&name).to_owned(),
+            hostname: config.hostname.unwrap_or_default(),
             image: config.image.unwrap_or_default(),
             labels: sorted(config.labels),
             environment: config.env.unwrap_or_default(),
@@ -102,17 +105,19 @@ impl Container {
         let mut container = Map::new();
         container.push("id".into(), self.id.as_str().into());
         container.push("image".into(), map([("name", image), ("tag", tag)]));
-        let labels: Map = self
-            .labels
-            .iter()
-            .map(|(name, value)| (Text::from(name.replace('.', "_")), value.as_str().into()))
-            .collect();
+        let labels = self.plain_labels();
         if !labels.is_empty() {
             container.push("labels".into(), labels.into());
         }
         container.push("name".into(), self.name.as_str().into());
         container.push("runtime".into(), "docker".into());
         container
+    }
+
+    /// The labels, with names that Elasticsearch takes for names.
+    pub(crate) fn plain_labels(&self) -> Map {
+        let plain = |(name, value): (&String, &String)| (Text::from(name.replace('.', "_")), value.as_str().into());
+        self.labels.iter().map(plain).collect()
     }
 
     fn service(&self) -> Option<Value> {

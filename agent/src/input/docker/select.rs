@@ -27,16 +27,53 @@ impl Own {
 
 const SERVICE: &str = "com.docker.swarm.service.id";
 
-/// Why `container` is left out, if it is.
-pub(crate) fn exclusion(container: &Container, own: &Own) -> Option<&'static str> {
-    if own.includes(container) {
-        return Some("it is elkhound itself");
+/// What the operator wants of the containers that do not say it themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Containers with one of these labels and values are left out.
+    excluded: Vec<(String, String)>,
+    /// Only containers that ask for it are read.
+    opt_in: bool,
+}
+
+impl Wanted {
+    /// Labels as Logspout has them: `name:value`, or `name` for the value `true`.
+    pub(crate) fn new(labels: &[String], opt_in: bool) -> Self {
+        let label = |text: &String| {
+            let (name, value) = text.split_once(':').unwrap_or((text, "true"));
+            (name.trim().to_owned(), value.trim().to_owned())
+        };
+        let named = labels.iter().map(label).filter(|(name, _)| !name.is_empty());
+        Self { excluded: named.collect(), opt_in }
     }
-    if container.variable("LOGSPOUT").is_some_and(|value| value.eq_ignore_ascii_case("ignore")) {
-        return Some("its environment says LOGSPOUT=ignore");
+
+    /// Why `container` is left out, if it is: what it says itself comes first.
+    pub(crate) fn exclusion(&self, container: &Container, own: &Own) -> Option<&'static str> {
+        if own.includes(container) {
+            return Some("it is elkhound itself");
+        }
+        if container.variable("LOGSPOUT").is_some_and(|value| value.eq_ignore_ascii_case("ignore")) {
+            return Some("its environment says LOGSPOUT=ignore");
+        }
+        if says(container, "logspout.exclude", "true") {
+            return Some("its label says logspout.exclude=true");
+        }
+        if self.excluded.iter().any(|(name, value)| says(container, name, value)) {
+            return Some("it has a label of exclude_labels");
+        }
+        if says(container, ENABLED, "false") {
+            return Some("its label says co.elastic.logs/enabled=false");
+        }
+        let left_out = self.opt_in && !says(container, ENABLED, "true");
+        left_out.then_some("it has no label co.elastic.logs/enabled=true, which opt_in asks for")
     }
-    let label = container.labels.get("logspout.exclude");
-    label.is_some_and(|value| value.eq_ignore_ascii_case("true")).then_some("its label says logspout.exclude=true")
+}
+
+/// Filebeat's label, which both it and elkhound read.
+const ENABLED: &str = "co.elastic.logs/enabled";
+
+fn says(container: &Container, name: &str, value: &str) -> bool {
+    container.labels.get(name).is_some_and(|said| said.eq_ignore_ascii_case(value))
 }
 
 #[cfg(test)]
@@ -51,6 +88,7 @@ mod tests {
     #[test]
     fn leaves_out_itself_its_service_and_whoever_asks() {
         let own = Own { container: Some("me".into()), service: Some("s1".into()) };
+        let wanted = Wanted::new(&["noisy".into(), " tier : test ".into(), String::new()], false);
         let cases = [
             (container("me", None, ""), true),
             (container("other", Some((SERVICE, "s1")), ""), true),
@@ -58,10 +96,22 @@ mod tests {
             (container("other", None, "LOGSPOUT=Ignore"), true),
             (container("other", None, "LOGSPOUT=no"), false),
             (container("other", Some(("logspout.exclude", "true")), ""), true),
+            (container("other", Some(("noisy", "true")), ""), true),
+            (container("other", Some(("noisy", "false")), ""), false),
+            (container("other", Some(("tier", "test")), ""), true),
+            (container("other", Some(("tier", "live")), ""), false),
+            (container("other", Some((ENABLED, "false")), ""), true),
         ];
         for (container, excluded) in cases {
-            assert_eq!(exclusion(&container, &own).is_some(), excluded, "{container:?}");
+            assert_eq!(wanted.exclusion(&container, &own).is_some(), excluded, "{container:?}");
         }
-        assert_eq!(exclusion(&container("x", None, ""), &Own::default()), None);
+        assert_eq!(Wanted::default().exclusion(&container("x", None, ""), &Own::default()), None);
+    }
+
+    #[test]
+    fn with_opt_in_only_those_who_ask_are_read() {
+        let wanted = Wanted::new(&[], true);
+        let excluded = |label| wanted.exclusion(&container("x", label, ""), &Own::default()).is_some();
+        assert!(excluded(None) && excluded(Some((ENABLED, "false"))) && !excluded(Some((ENABLED, "true"))));
     }
 }

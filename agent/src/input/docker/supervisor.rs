@@ -23,7 +23,7 @@ use super::files::Order;
 use super::follow::{Follower, Habit, Signals, Start};
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
-use super::select::{Own, exclusion};
+use super::select::{Own, Wanted};
 use super::unproved::Unproved;
 use crate::backoff::Backoff;
 use crate::random;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) strip_ansi: bool,
     /// Where to begin with containers that were there before the agent and have no cursor.
     pub(crate) start: Start,
+    /// Which containers are left out.
+    pub(crate) wanted: Wanted,
     /// The cursors.
     pub(crate) cursors: Arc<Cursors>,
     /// The reader of files, for logs whose files can be read.
@@ -270,7 +272,7 @@ async fn follow(
     start: Start,
 ) {
     let Some(container) = inspect(&session.engine, &id, &shared.stop).await else { return };
-    if let Some(reason) = exclusion(&container, own) {
+    if let Some(reason) = shared.wanted.exclusion(&container, own) {
         return debug!(container = container.name, reason, "this container is left out");
     }
     if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {

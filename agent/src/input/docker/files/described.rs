@@ -21,6 +21,7 @@ pub(super) fn described(path: &Path) -> Container {
     Container {
         id: text(&written["ID"]),
         name: text(&written["Name"]).trim_start_matches('/').to_owned(),
+        hostname: text(&settings["Hostname"]),
         image: text(&settings["Image"]),
         labels: labels.collect(),
         environment: settings["Env"].as_array().into_iter().flatten().map(text).collect(),

@@ -38,7 +38,8 @@ impl Folder {
     fn reading(&self, reading: Reading) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
         let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
-        let layers = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+        let layers = Layers { by_stream, decode: false };
         Log::new(&self.log(), layers, ledger, reading)
     }
 
