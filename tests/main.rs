@@ -11,6 +11,7 @@ mod delivery;
 mod diagnostics;
 mod docker;
 mod harness;
+mod indexing;
 mod pipelines;
 mod rejection;
 mod tidy;

@@ -178,7 +178,8 @@ impl Maker<'_> {
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
-        let world = output::World { runtime: self.runtime.clone(), give_up: self.give_up.clone() };
+        let world =
+            output::World { runtime: self.runtime.clone(), ecs: self.settings.ecs, give_up: self.give_up.clone() };
         let output = (kind.build)(&mut options, &world);
         options.finish();
         output

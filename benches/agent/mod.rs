@@ -25,6 +25,8 @@ pub(crate) mod input {
 #[path = "../../agent/src/output"]
 pub(crate) mod output {
     pub(crate) mod elasticsearch {
+        pub(crate) mod action;
         pub(crate) mod bulk;
+        pub(crate) mod target;
     }
 }

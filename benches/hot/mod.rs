@@ -24,7 +24,9 @@ use crate::input::docker::intake::{Intake, Reach};
 use crate::input::docker::partial::Stamps;
 use crate::input::docker::position::Marks;
 use crate::input::docker::records;
-use crate::output::elasticsearch::bulk::{Action, Body, Encoder, IdSource};
+use crate::output::elasticsearch::action::{Action, Choice, Update};
+use crate::output::elasticsearch::bulk::{Body, Encoder, IdSource};
+use crate::output::elasticsearch::target::Target;
 use data::{JSON, NGINX, PLAIN, event, frames, layer, messages, times};
 use line::Line;
 
@@ -165,7 +167,17 @@ fn whole(section: &str, data: &'static str) -> Box<dyn FnMut()> {
 fn encoder() -> Encoder {
     static IDS: IdSource = IdSource::new(0);
     let index = Template::parse("logs");
-    Encoder { action: Action::Create, index, document_id: None, pipeline: None, routing: None, ids: &IDS }
+    Encoder {
+        action: Choice::Always(Action::Create),
+        update: Update::default(),
+        target: Target::Index(index),
+        document_id: None,
+        pipeline: None,
+        routing: None,
+        version: None,
+        version_type: None,
+        ids: &IDS,
+    }
 }
 
 /// A filter section as written, or a whole file, of which only the filters are taken.

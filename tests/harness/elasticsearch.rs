@@ -128,7 +128,7 @@ impl Elasticsearch {
         self.expect("PUT", index, Some(&json!({ "mappings": { "properties": properties } })));
     }
 
-    fn expect(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) fn expect(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         eventually(&format!("{method} {path}"), Duration::from_secs(30), || self.request(method, path, body))
     }
 

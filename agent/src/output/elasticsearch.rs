@@ -7,8 +7,11 @@
 //!
 //! - `hosts`: where Elasticsearch answers; several are taken in turn, those that fail are put aside for a while.
 //! - `index`: the index, with references: `logs-%{+YYYY.MM.dd}`. The date is that of the event.
-//! - `user`, `password`, `api_key`: how to log in.
-//! - `action`: `create` (default) or `index`.
+//! - `data_stream`, `data_stream_type`, `data_stream_dataset`, `data_stream_namespace`: a data stream in place of an index. That is where events go
+//!   when no setting speaks for an index: to `logs-generic-default`.
+//! - `user`, `password`, `api_key`, `cloud_id`, `cloud_auth`, `ssl_certificate`, `ssl_key`: where to and how to log in.
+//! - `action`: `create` (default), `index`, `update` (with `doc_as_upsert`, `upsert`, `script`), `delete`, or references.
+//! - `silence_errors_in_log`, `drop_error_types`: types of errors that are not logged, and on which an event is given up.
 //!
 //! `elkhound docs elasticsearch` lists all of them.
 //!
@@ -32,14 +35,19 @@
 //!
 //! ## Differences from Logstash
 //!
-//! The default action is `create`, and a conflict (409) is success. Requests are bounded by bytes and age, not by the number of events.
+//! The default action is `create`, and a conflict (409) is success. Requests are bounded by bytes and age, not by the number of events, and
+//! are not compressed unless `compression_level` says so. Templates and lifecycle policies are not installed yet: `-t` warns.
 
+mod action;
 mod answer;
 mod bulk;
 mod client;
+mod connection;
 #[cfg(test)]
 mod fake;
+mod options;
 mod sender;
+mod target;
 mod verdict;
 
 use std::future::Future;
@@ -48,20 +56,21 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ::elasticsearch::auth::Credentials;
-use ::elasticsearch::http::Url;
-use elkhound_config::options::{OptionKind, OptionSpec, Options};
+use elkhound_config::options::Options;
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
-use elkhound_pipeline::template::{BrokenTemplate, Template};
+use elkhound_pipeline::setup::Ecs;
+use elkhound_pipeline::template::Template;
 use flume::{Receiver, Sender as Channel};
 use tokio::task::JoinSet;
 use tracing::error;
 
-use self::bulk::{Action, Body, Encoder, IdSource};
-use self::client::{Client, Connection, Trust};
-use self::sender::{Sender, Stats};
+use self::action::{Choice, Unencodable, Update};
+use self::bulk::{Body, Encoder, IdSource};
+use self::client::Client;
+use self::sender::{Quiet, Sender, Stats};
+use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
 use crate::limit::Limit;
@@ -70,143 +79,31 @@ use crate::random;
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
     name: "elasticsearch",
-    options: OPTIONS,
+    options: options::OPTIONS,
     docs: elkhound_pipeline::docs::head(include_str!("elasticsearch.rs")),
     build,
 };
-
-const OPTIONS: &[OptionSpec] = &[
-    option(
-        "action",
-        OptionKind::OneOf(&["create", "index"]),
-        "create",
-        "what is asked for each event; with create, sending an event twice is harmless",
-    ),
-    option("api_key", OptionKind::Password, "", "`id:key`, or the same in base64"),
-    option("bulk_max_bytes", OptionKind::Bytes, "1mib", "a request is sent when it is this large"),
-    option(
-        "bulk_max_delay",
-        OptionKind::Number,
-        "0.5",
-        "a request is sent when its first event has waited this many seconds",
-    ),
-    option("bulk_requests", OptionKind::Number, "2", "how many requests are under way at once"),
-    option("cacert", OptionKind::Path, "", "old name of ssl_certificate_authorities"),
-    option("custom_headers", OptionKind::Hash, "{}", "headers for each request"),
-    option("data_stream", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("data_stream_auto_routing", OptionKind::Boolean, "", "taken from old files, without effect yet"),
-    option("data_stream_dataset", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("data_stream_namespace", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("data_stream_sync_fields", OptionKind::Boolean, "", "taken from old files, without effect yet"),
-    option("data_stream_type", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("document_id", OptionKind::String, "the event's identity", "the document's _id, with references"),
-    option("hosts", OptionKind::Array, "[\"127.0.0.1:9200\"]", "where Elasticsearch answers"),
-    option("http_compression", OptionKind::Boolean, "false", "send requests with gzip"),
-    option("ilm_enabled", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("ilm_pattern", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("ilm_policy", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("ilm_rollover_alias", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("index", OptionKind::String, "logs-%{+YYYY.MM.dd}", "the index, with references"),
-    option("manage_template", OptionKind::Boolean, "", "taken from old files, without effect yet"),
-    option("password", OptionKind::Password, "", "password of `user`"),
-    option("pipeline", OptionKind::String, "", "ingest pipeline, with references"),
-    option("pool_max", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("pool_max_per_route", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("proxy", OptionKind::Uri, "", "a proxy for all requests"),
-    option("resurrect_delay", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("retry_initial_interval", OptionKind::Number, "2", "the first pause before trying again, in seconds"),
-    option("retry_max_interval", OptionKind::Number, "64", "the longest pause before trying again, in seconds"),
-    option("routing", OptionKind::String, "", "routing value, with references"),
-    option("silence_errors_in_log", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("sniffing", OptionKind::Boolean, "", "taken from old files, without effect yet"),
-    option("sniffing_delay", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("ssl_certificate_authorities", OptionKind::Path, "", "a PEM file with the certificates to trust"),
-    option("ssl_enabled", OptionKind::Boolean, "by the URL", "https for hosts without a scheme"),
-    option("ssl_verification_mode", OptionKind::OneOf(&["full", "none"]), "full", "whether certificates are checked"),
-    option("template", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("template_api", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("template_name", OptionKind::Any, "", "taken from old files, without effect yet"),
-    option("template_overwrite", OptionKind::Boolean, "", "taken from old files, without effect yet"),
-    option("timeout", OptionKind::Number, "60", "how long an answer may take, in seconds"),
-    option("user", OptionKind::String, "", "user name"),
-    option("validate_after_inactivity", OptionKind::Any, "", "taken from old files, without effect yet"),
-];
-
-/// Options of Logstash's that old pipeline files set and that elkhound does without so far: taken, with a warning, so that the file runs.
-const NOT_YET: &[&str] = &[
-    "data_stream",
-    "data_stream_auto_routing",
-    "data_stream_dataset",
-    "data_stream_namespace",
-    "data_stream_sync_fields",
-    "data_stream_type",
-    "ilm_enabled",
-    "ilm_pattern",
-    "ilm_policy",
-    "ilm_rollover_alias",
-    "manage_template",
-    "pool_max",
-    "pool_max_per_route",
-    "resurrect_delay",
-    "silence_errors_in_log",
-    "sniffing",
-    "sniffing_delay",
-    "template",
-    "template_api",
-    "template_name",
-    "template_overwrite",
-    "validate_after_inactivity",
-];
-
-/// Warns of each option in [`NOT_YET`] that was set to more than `false`.
-fn warn_of_what_is_not_there(options: &mut Options<'_>) {
-    for name in NOT_YET {
-        if options.text(name).is_some_and(|text| text != "false") {
-            options.warn(
-                name,
-                &format!("`{name}` has no effect yet"),
-                "templates and policies are up to the operator; set `index` to where documents shall go",
-            );
-        }
-    }
-}
-
-const fn option(name: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
-    OptionSpec { name, kind, default, required: false, help }
-}
 
 /// Ids for events without an identity of their own.
 static IDS: LazyLock<IdSource> = LazyLock::new(|| IdSource::new(random::number()));
 
 fn build(options: &mut Options<'_>, world: &World) -> Option<Box<dyn Output>> {
-    warn_of_what_is_not_there(options);
-    let hosts = hosts(options)?;
-    let login = login(options)?;
-    let connection = Connection {
-        hosts,
-        login,
-        authorities: options.text("ssl_certificate_authorities").or_else(|| options.text("cacert")),
-        trust: if options.text_or("ssl_verification_mode", "full") == "none" { Trust::None } else { Trust::Full },
-        proxy: proxy(options)?,
-        headers: options
-            .hash("custom_headers")
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.texts().pop()?)))
-            .collect(),
-        timeout: seconds(options, "timeout", 60.0),
-        gzip: options.boolean("http_compression", false),
-    };
+    options::warn_of_what_has_no_effect(options);
+    let connection = connection::read(options)?;
     let client = Client::new(&connection)
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
     let template = |text: Option<String>| text.map(|text| Template::parse(&text));
-    let action = Action::parse(&options.text_or("action", "create")).unwrap_or_default();
+    let ecs = options.text("ecs_compatibility").and_then(|mode| Ecs::parse(&mode)).unwrap_or(world.ecs);
     let encoder = Encoder {
-        action,
-        index: Template::parse(&options.text_or("index", "logs-%{+YYYY.MM.dd}")),
+        action: Choice::read(options)?,
+        update: Update::read(options),
+        target: Target::read(options, ecs, options::of_connection)?,
         document_id: template(options.text("document_id")),
         pipeline: template(options.text("pipeline")),
         routing: template(options.text("routing")),
+        version: template(options.text("version")),
+        version_type: template(options.text("version_type")),
         ids: &IDS,
     };
     let limits = Limits {
@@ -215,81 +112,16 @@ fn build(options: &mut Options<'_>, world: &World) -> Option<Box<dyn Output>> {
     };
     let backoff =
         Backoff::new(seconds(options, "retry_initial_interval", 2.0), seconds(options, "retry_max_interval", 64.0));
+    let quiet = Quiet {
+        silenced: [options.texts("silence_errors_in_log"), options.texts("failure_type_logging_whitelist")].concat(),
+        dropped: options.texts("drop_error_types"),
+    };
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
-    Some(Box::new(Elasticsearch::start(client, encoder, limits, &backoff, requests, world)))
+    Some(Box::new(Elasticsearch::start(client, encoder, limits, &backoff, quiet, requests, world)))
 }
 
 fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
     Duration::try_from_secs_f64(options.number(name, default)).unwrap_or(Duration::from_secs(60))
-}
-
-/// The login, when there is one; nothing at all when it can't be sent.
-fn login(options: &mut Options<'_>) -> Option<Option<Credentials>> {
-    if let Some(written) = options.text("api_key") {
-        // A key read from a file brings the file's last newline with it.
-        let key = written.trim();
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            options.fail(
-                "api_key",
-                "the key is empty or has characters that no API key has",
-                "write `id:key`, or the key as Elasticsearch encoded it",
-            );
-            return None;
-        }
-        return Some(Some(match key.split_once(':') {
-            Some((id, secret)) => Credentials::ApiKey(id.to_owned(), secret.to_owned()),
-            None => Credentials::EncodedApiKey(key.to_owned()),
-        }));
-    }
-    let Some(user) = options.text("user") else { return Some(None) };
-    Some(Some(Credentials::Basic(user, options.text_or("password", ""))))
-}
-
-/// `host`, `host:9200`, `https://user:password@host:9200/path`.
-fn hosts(options: &mut Options<'_>) -> Option<Vec<Url>> {
-    let scheme = if options.boolean("ssl_enabled", false) { "https" } else { "http" };
-    let mut urls = Vec::new();
-    for written in options.texts_or("hosts", &["127.0.0.1:9200"]) {
-        match host(&written, scheme) {
-            Some(url) => urls.push(url),
-            None => {
-                options.fail(
-                    "hosts",
-                    &format!("`{written}` is no address of Elasticsearch"),
-                    "write `host:9200` or `https://host:9200`",
-                );
-                return None;
-            }
-        }
-    }
-    Some(urls)
-}
-
-/// The base URL of a host; the port is 9200 unless it is written, the path ends with a slash.
-fn host(written: &str, scheme: &str) -> Option<Url> {
-    let text = if written.contains("://") { written.to_owned() } else { format!("{scheme}://{written}") };
-    let mut url = Url::parse(&text).ok().filter(Url::has_host)?;
-    let rest = text.split("://").nth(1).unwrap_or_default();
-    let authority = rest.split('/').next().unwrap_or_default();
-    let port_written =
-        authority.rsplit('@').next().unwrap_or_default().rsplit(']').next().unwrap_or_default().contains(':');
-    if !port_written {
-        url.set_port(Some(9200)).ok()?;
-    }
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    Some(url)
-}
-
-/// A proxy, when there is one; nothing at all when it can't be read.
-fn proxy(options: &mut Options<'_>) -> Option<Option<Url>> {
-    let Some(written) = options.text("proxy") else { return Some(None) };
-    let url = Url::parse(&written);
-    if url.is_err() {
-        options.fail("proxy", &format!("`{written}` is no URL"), "write `http://host:port`");
-    }
-    url.ok().map(Some)
 }
 
 /// When a request is closed.
@@ -315,18 +147,19 @@ impl Elasticsearch {
         encoder: Encoder,
         limits: Limits,
         backoff: &Backoff,
+        quiet: Quiet,
         requests: usize,
         world: &World,
     ) -> Self {
         // A body may wait while all senders are busy: one more would only use memory.
         let (bodies, waiting) = flume::bounded(1);
         let (used, spare) = flume::bounded(requests + 1);
-        let (client, stats) = (Arc::new(client), Arc::new(Stats::default()));
+        let (client, stats, quiet) = (Arc::new(client), Arc::new(Stats::default()), Arc::new(quiet));
         let mut senders = JoinSet::new();
         for _ in 0..requests {
             let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), world.give_up.clone());
-            let (action, backoff, spare) = (encoder.action, backoff.clone(), used.clone());
-            let sender = Sender { client, action, backoff, give_up, stats, spare };
+            let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
+            let sender = Sender { client, quiet, backoff, give_up, stats, spare };
             senders.spawn_on(sender.run(waiting.clone()), &world.runtime);
         }
         Self { encoder, limits, bodies, spare, senders }
@@ -398,32 +231,12 @@ impl Writer for BulkWriter {
     }
 }
 
-fn report_broken(broken: &BrokenTemplate) {
+fn report_broken(broken: &Unencodable) {
     static LIMIT: Limit = Limit::new();
     if let Some(suppressed) = LIMIT.pass() {
         error!(
             suppressed,
-            "an event could not be given an index or id and is given up: {broken}; correct the elasticsearch output"
+            "an event could not be made a document and is given up: {broken}; correct the elasticsearch output"
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_as_logstash_takes_them() {
-        for (written, scheme, expected) in [
-            ("es", "http", "http://es:9200/"),
-            ("es:9201", "https", "https://es:9201/"),
-            ("https://es", "http", "https://es:9200/"),
-            ("https://es:443", "http", "https://es/"),
-            ("http://u:p@es/path", "http", "http://u:p@es:9200/path/"),
-            ("[::1]", "http", "http://[::1]:9200/"),
-        ] {
-            assert_eq!(host(written, scheme).map(|url| url.to_string()).as_deref(), Some(expected), "{written}");
-        }
-        assert_eq!(host("http://", "http"), None);
     }
 }

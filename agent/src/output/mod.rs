@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use elkhound_config::options::{OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
+use elkhound_pipeline::setup::Ecs;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub(crate) trait Output: Send {
 pub(crate) struct World {
     /// Where asynchronous work runs.
     pub(crate) runtime: Handle,
+    /// The pipeline's ECS mode.
+    pub(crate) ecs: Ecs,
     /// Cancelled when the deadline of a stop has passed: give up and leave receipts unacknowledged.
     pub(crate) give_up: CancellationToken,
 }

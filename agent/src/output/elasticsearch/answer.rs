@@ -11,6 +11,9 @@ pub(crate) const FILTER_PATH: &str = "errors,items.*.status,items.*.error.type,i
 pub(crate) struct Item {
     /// HTTP status of this item.
     pub(crate) status: u16,
+    /// Whether a new document was asked for, so that a conflict means that it is there.
+    #[serde(skip)]
+    pub(crate) create: bool,
     /// The index it was meant for.
     #[serde(default, rename = "_index")]
     pub(crate) index: String,
@@ -59,11 +62,16 @@ pub(crate) fn parse(bytes: &[u8], expected: usize) -> Result<Answer, String> {
     if !written.errors {
         return Ok(Answer::AllDone);
     }
-    let items: Vec<Item> = written.items.into_iter().filter_map(|item| item.into_values().next()).collect();
+    let items: Vec<Item> = written.items.into_iter().filter_map(named).collect();
     if items.len() != expected {
         return Err(format!("the answer has {} items for a request of {expected}", items.len()));
     }
     Ok(Answer::Items(items))
+}
+
+/// An item stands below the name of its action.
+fn named(item: HashMap<String, Item>) -> Option<Item> {
+    item.into_iter().next().map(|(action, item)| Item { create: action == "create", ..item })
 }
 
 /// The usual case, told from the head and the end of the answer without parsing thousands of items: no errors, and not cut off.

@@ -12,6 +12,9 @@ use elkhound_pipeline::json;
 use elkhound_pipeline::template::{BrokenTemplate, Template};
 use elkhound_pipeline::text::Text;
 
+use super::action::{Action, Choice, Unencodable, Update};
+use super::target::Target;
+
 /// A request body in the making, or one that waits to be sent.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
@@ -23,47 +26,25 @@ pub(crate) struct Body {
     pub(crate) receipts: Vec<Option<Receipt>>,
 }
 
-/// What is asked of Elasticsearch for each event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// A new document; one with the same id is a 409, which is how a line that is sent twice is indexed once.
-    #[default]
-    Create,
-    /// A new document, or a new version of the one with the same id.
-    Index,
-}
-
-impl Action {
-    /// The action called `name` in pipeline files.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "create" => Some(Self::Create),
-            "index" => Some(Self::Index),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Index => "index",
-        }
-    }
-}
-
 /// Encodes events as bulk items.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
-    /// `create` or `index`.
-    pub(crate) action: Action,
-    /// The index, with references.
-    pub(crate) index: Template,
+    /// What is asked for.
+    pub(crate) action: Choice,
+    /// How documents are changed.
+    pub(crate) update: Update,
+    /// Where documents go.
+    pub(crate) target: Target,
     /// The document's id in place of the event's own identity.
     pub(crate) document_id: Option<Template>,
     /// The ingest pipeline.
     pub(crate) pipeline: Option<Template>,
     /// The routing value.
     pub(crate) routing: Option<Template>,
+    /// The document's version.
+    pub(crate) version: Option<Template>,
+    /// How versions are compared.
+    pub(crate) version_type: Option<Template>,
     /// Makes ids for events that have no identity of their own, so that sending them again is harmless too.
     pub(crate) ids: &'static IdSource,
 }
@@ -72,33 +53,53 @@ impl Encoder {
     /// Appends `event` to `body`.
     ///
     /// # Errors
-    /// When the index, id, pipeline or routing can't be rendered for this event; `body` is as it was before.
+    /// When the action, index, id, pipeline or routing can't be rendered for this event; `body` is as it was before.
     pub(crate) fn encode(
         &self,
         event: &Event,
         receipt: &mut Option<Receipt>,
         body: &mut Body,
-    ) -> Result<(), BrokenTemplate> {
+    ) -> Result<(), Unencodable> {
         let start = body.bytes.len();
-        if let Err(error) = self.action_line(event, &mut body.bytes) {
+        if let Err(error) = self.lines(event, &mut body.bytes) {
             body.bytes.truncate(start);
             return Err(error);
         }
-        json::write_event(event, &mut body.bytes);
-        body.bytes.push(b'\n');
         body.items.push(start as u32..body.bytes.len() as u32);
         body.receipts.push(receipt.take());
         Ok(())
     }
 
-    fn action_line(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
+    fn lines(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        let action = self.action.of(event)?;
+        self.action_line(action, event, out)?;
+        match action {
+            Action::Create | Action::Index => self.target.write_document(event, out),
+            Action::Update => self.update.write(event, &self.target, out)?,
+            Action::Delete => return Ok(()),
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn action_line(&self, action: Action, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
         out.extend_from_slice(b"{\"");
-        out.extend_from_slice(self.action.name().as_bytes());
+        out.extend_from_slice(action.name().as_bytes());
         out.extend_from_slice(b"\":{\"_index\":");
-        json::write_text(&self.index.render(event)?, out);
+        self.target.write_name(event, out)?;
         out.extend_from_slice(b",\"_id\":");
         self.id(event, out)?;
-        for (name, template) in [(&b",\"pipeline\":"[..], &self.pipeline), (b",\"routing\":", &self.routing)] {
+        if action == Action::Update {
+            out.extend_from_slice(b",\"retry_on_conflict\":");
+            out.extend_from_slice(self.update.retry_on_conflict.to_string().as_bytes());
+        }
+        let settings = [
+            (&b",\"pipeline\":"[..], &self.pipeline),
+            (b",\"routing\":", &self.routing),
+            (b",\"version\":", &self.version),
+            (b",\"version_type\":", &self.version_type),
+        ];
+        for (name, template) in settings {
             if let Some(template) = template {
                 out.extend_from_slice(name);
                 json::write_text(&template.render(event)?, out);
@@ -171,16 +172,20 @@ impl Body {
 mod tests {
     use super::*;
     use elkhound_pipeline::event::DocumentId;
+    use elkhound_pipeline::path::Path;
 
     static IDS: IdSource = IdSource::new(0xabc);
 
     fn encoder(index: &str) -> Encoder {
         Encoder {
-            action: Action::Create,
-            index: Template::parse(index),
+            action: Choice::Always(Action::Create),
+            update: Update::default(),
+            target: Target::Index(Template::parse(index)),
             document_id: None,
             pipeline: None,
             routing: None,
+            version: None,
+            version_type: None,
             ids: &IDS,
         }
     }
@@ -200,6 +205,30 @@ mod tests {
         let expected = "{\"create\":{\"_index\":\"logs-web\",\"_id\":\"id-1\"}}\n{\"message\":\"a \\\"b\\\"\\n\",\"app\":\"web\"}\n";
         assert_eq!(String::from_utf8(body.bytes).unwrap(), expected);
         assert_eq!((body.items.len(), &body.items[0]), (1, &(0..expected.len() as u32)));
+    }
+
+    #[test]
+    fn the_event_may_choose_its_action() {
+        let encoder = Encoder { action: Choice::ByEvent(Template::parse("%{[@metadata][do]}")), ..encoder("x") };
+        let mut lines = Vec::new();
+        for action in ["index", "update", "delete", "explode"] {
+            let (mut event, mut body) = (event(), Body::default());
+            event.set(&Path::parse("[@metadata][do]").unwrap(), action.into()).unwrap();
+            lines.push(match encoder.encode(&event, &mut None, &mut body) {
+                Ok(()) => String::from_utf8(body.bytes).unwrap(),
+                Err(error) => format!("{error}, {} bytes", body.bytes.len()),
+            });
+        }
+        let document = "{\"message\":\"a \\\"b\\\"\\n\",\"app\":\"web\"}";
+        let expected = [
+            format!("{{\"index\":{{\"_index\":\"x\",\"_id\":\"id-1\"}}}}\n{document}\n"),
+            format!(
+                "{{\"update\":{{\"_index\":\"x\",\"_id\":\"id-1\",\"retry_on_conflict\":0}}}}\n{{\"doc\":{document}}}\n"
+            ),
+            "{\"delete\":{\"_index\":\"x\",\"_id\":\"id-1\"}}\n".to_owned(),
+            "`explode` is no action; create, index, update and delete are, 0 bytes".to_owned(),
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -8,10 +8,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use elasticsearch::auth::Credentials;
+use elasticsearch::auth::{ClientCertificate, Credentials};
 use elasticsearch::cert::{Certificate, CertificateValidation};
-use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use elasticsearch::http::headers::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
 use serde::Deserialize;
@@ -32,14 +34,20 @@ pub(crate) struct Connection {
     pub(crate) hosts: Vec<Url>,
     /// How to log in.
     pub(crate) login: Option<Credentials>,
-    /// A file with the certificates to trust, in PEM.
-    pub(crate) authorities: Option<String>,
+    /// Files with the agent's own certificate and its key, in PEM.
+    pub(crate) identity: Option<[String; 2]>,
+    /// Files with the certificates to trust, in PEM.
+    pub(crate) authorities: Vec<String>,
     /// Whether certificates are checked.
     pub(crate) trust: Trust,
     /// A proxy for all requests.
     pub(crate) proxy: Option<Url>,
     /// Headers for each request.
     pub(crate) headers: Vec<(String, String)>,
+    /// Added to the URL of each request.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Where bulk requests go, below the host; by the version when it is not said.
+    pub(crate) bulk_path: Option<String>,
     /// How long an answer may take.
     pub(crate) timeout: Duration,
     /// Whether bodies are sent with gzip.
@@ -102,7 +110,11 @@ struct Host {
     url: Url,
     transport: Transport,
     aside: Mutex<Option<Instant>>,
-    /// The path that bulk requests go to; it depends on the version.
+    /// Added to the URL of each request.
+    parameters: Vec<(String, String)>,
+    /// Where bulk requests go, if the settings say so.
+    bulk_path: Option<String>,
+    /// The path that bulk requests go to otherwise; it depends on the version.
     path: OnceCell<&'static str>,
 }
 
@@ -158,11 +170,17 @@ impl Host {
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(bare.clone()))
             .timeout(connection.timeout)
             .enable_meta_header(false)
-            .request_body_compression(connection.gzip)
-            .headers(headers(&connection.headers)?);
-        if let Some(login) = own_login.or_else(|| connection.login.clone()) {
+            .request_body_compression(connection.gzip);
+        let mut headers = headers(&connection.headers)?;
+        let login = own_login.or_else(|| connection.login.clone());
+        if let Some([certificate, key]) = &connection.identity {
+            // The official client takes one kind of credentials; beside a certificate, a login is a header.
+            headers.extend(login.as_ref().and_then(authorization).map(|value| (AUTHORIZATION, value)));
+            builder = builder.auth(identity(certificate, key)?.into());
+        } else if let Some(login) = login {
             builder = builder.auth(login);
         }
+        builder = builder.headers(headers);
         if let Some(validation) = validation(connection)? {
             builder = builder.cert_validation(validation);
         }
@@ -173,22 +191,30 @@ impl Host {
         };
         let transport =
             builder.build().map_err(|error| format!("the connection to {bare} can't be prepared: {error}"))?;
-        Ok(Self { url: bare, transport, aside: Mutex::new(None), path: OnceCell::new() })
+        let bulk_path = connection.bulk_path.as_deref().map(|path| from_host(&bare, path));
+        Ok(Self {
+            url: bare,
+            transport,
+            aside: Mutex::new(None),
+            parameters: connection.parameters.clone(),
+            bulk_path,
+            path: OnceCell::new(),
+        })
     }
 
     async fn bulk(&self, body: Bytes, timeout: Duration) -> Result<Bytes, RequestError> {
-        let path = self.path.get_or_try_init(|| self.probe(timeout)).await?;
+        let by_version = self.path.get_or_try_init(|| self.probe(timeout)).await?;
+        let path = self.bulk_path.as_deref().unwrap_or(by_version);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let query = [("filter_path", FILTER_PATH)];
-        self.send(Method::Post, path, headers, Some(&query), Some(body), timeout).await
+        self.send(Method::Post, path, headers, &[("filter_path", FILTER_PATH)], Some(body), timeout).await
     }
 
     /// Asks who answers. Elasticsearch 6 needs a type in the path; a host that may not tell is taken for a newer one, but a login that is
     /// refused is mended one day, and then the version is asked for again.
     async fn probe(&self, timeout: Duration) -> Result<&'static str, RequestError> {
         let answer =
-            self.send(Method::Get, "", HeaderMap::new(), None, None, timeout.min(Duration::from_secs(10))).await;
+            self.send(Method::Get, "", HeaderMap::new(), &[], None, timeout.min(Duration::from_secs(10))).await;
         let root = match answer {
             Ok(body) => serde_json::from_slice::<Root>(&body).ok(),
             Err(RequestError::Refused { status: 403..=405, .. }) => None,
@@ -205,7 +231,7 @@ impl Host {
         method: Method,
         path: &str,
         headers: HeaderMap,
-        query: Option<&[(&str, &str)]>,
+        query: &[(&str, &str)],
         body: Option<Bytes>,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
@@ -213,9 +239,11 @@ impl Host {
             host: self.url.to_string(),
             reason: chain(error),
         };
+        let given = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let query: Vec<(&str, &str)> = query.iter().copied().chain(given).collect();
         let answer = self
             .transport
-            .send(method, path, headers, query, body, Some(timeout))
+            .send(method, path, headers, Some(&query), body, Some(timeout))
             .await
             .map_err(|error| unreachable(&error))?;
         let status = answer.status_code().as_u16();
@@ -282,12 +310,49 @@ fn validation(connection: &Connection) -> Result<Option<CertificateValidation>, 
         warn!("certificates of Elasticsearch are not checked (ssl_verification_mode => none)");
         return Ok(Some(CertificateValidation::None));
     }
-    let Some(path) = &connection.authorities else { return Ok(None) };
-    let pem = std::fs::read(Path::new(path))
-        .map_err(|error| format!("the certificate file {path} can't be read: {error}"))?;
-    let certificate =
+    if connection.authorities.is_empty() {
+        return Ok(None);
+    }
+    let mut all = Vec::new();
+    for path in &connection.authorities {
+        let pem = read(path)?;
         Certificate::from_pem(&pem).map_err(|error| format!("{path} holds no certificate in PEM form: {error}"))?;
-    Ok(Some(CertificateValidation::Full(certificate)))
+        all.extend_from_slice(&pem);
+        all.push(b'\n');
+    }
+    let certificates =
+        Certificate::from_pem(&all).map_err(|error| format!("the certificates can't be used together: {error}"))?;
+    Ok(Some(CertificateValidation::Full(certificates)))
+}
+
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(Path::new(path)).map_err(|error| format!("the certificate file {path} can't be read: {error}"))
+}
+
+/// The agent's own certificate.
+fn identity(certificate: &str, key: &str) -> Result<ClientCertificate, String> {
+    let mut pem = read(certificate)?;
+    pem.push(b'\n');
+    pem.extend(read(key)?);
+    Ok(ClientCertificate::Pem(pem))
+}
+
+/// The header that a login is sent in.
+fn authorization(login: &Credentials) -> Option<HeaderValue> {
+    let text = match login {
+        Credentials::Basic(user, password) => format!("Basic {}", BASE64.encode(format!("{user}:{password}"))),
+        Credentials::ApiKey(id, key) => format!("ApiKey {}", BASE64.encode(format!("{id}:{key}"))),
+        Credentials::EncodedApiKey(key) => format!("ApiKey {key}"),
+        _ => return None,
+    };
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// `path` counts from the host, and joined it would count from the base URL.
+fn from_host(url: &Url, path: &str) -> String {
+    format!("{}{path}", "../".repeat(url.path().matches('/').count().saturating_sub(1)))
 }
 
 /// An error and its causes in one line.
@@ -325,6 +390,16 @@ fn beginning(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bulk_path_counts_from_the_host() {
+        for (base, expected) in
+            [("http://h:9200/", "http://h:9200/b/_bulk"), ("http://h:9200/a/c/", "http://h:9200/b/_bulk")]
+        {
+            let base = Url::parse(base).unwrap();
+            assert_eq!(base.join(&from_host(&base, "b/_bulk")).unwrap().as_str(), expected);
+        }
+    }
 
     #[test]
     fn logins_in_urls_are_decoded() {

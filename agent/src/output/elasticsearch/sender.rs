@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::answer::{self, Answer, Item, ItemError};
-use super::bulk::{Action, Body};
+use super::bulk::Body;
 use super::client::{Client, RequestError};
 use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
@@ -32,12 +32,35 @@ pub(crate) struct Stats {
     pub(crate) again: AtomicU64,
 }
 
+/// Types of Elasticsearch's errors that the operator does not want to hear of.
+#[derive(Debug, Default)]
+pub(crate) struct Quiet {
+    /// Counted and not logged (`silence_errors_in_log`).
+    pub(crate) silenced: Vec<String>,
+    /// The event is given up, whatever the status says, and not logged (`drop_error_types`).
+    pub(crate) dropped: Vec<String>,
+}
+
+impl Quiet {
+    fn silences(&self, item: &Item) -> bool {
+        self.drops(item) || lists(&self.silenced, item)
+    }
+
+    fn drops(&self, item: &Item) -> bool {
+        lists(&self.dropped, item)
+    }
+}
+
+fn lists(kinds: &[String], item: &Item) -> bool {
+    item.error.as_ref().is_some_and(|error| kinds.contains(&error.kind))
+}
+
 /// Sends bodies, one at a time.
 pub(crate) struct Sender {
     /// Where to.
     pub(crate) client: Arc<Client>,
-    /// Whether a conflict means that the document is there.
-    pub(crate) action: Action,
+    /// Which errors are not told, and which end an event without a word.
+    pub(crate) quiet: Arc<Quiet>,
     /// The pauses between tries.
     pub(crate) backoff: Backoff,
     /// Cancelled when it is time to give up.
@@ -155,8 +178,10 @@ impl Sender {
             RequestVerdict::Split if body.items.len() > 1 => halves(body, &bytes),
             RequestVerdict::Split => {
                 // Alone in its request, the document is what the refusal is about.
-                let item = Item { status, index: String::new(), error: Some(error) };
-                report_refused(&item, &bytes);
+                let item = Item { status, error: Some(error), ..Item::default() };
+                if !self.quiet.silences(&item) {
+                    report_refused(&item, &bytes);
+                }
                 self.stats.refused.fetch_add(body.items.len() as u64, Ordering::Relaxed);
                 body.receipts.into_iter().flatten().for_each(Receipt::acknowledge);
                 Left::Nothing
@@ -173,10 +198,17 @@ impl Sender {
         let mut left = Body::default();
         let mut why = String::new();
         for ((item, range), receipt) in items.into_iter().zip(body.items).zip(body.receipts) {
-            match verdict::of_item(item.status, item.error.as_ref(), self.action == Action::Create) {
+            let verdict = if self.quiet.drops(&item) {
+                Verdict::Never
+            } else {
+                verdict::of_item(item.status, item.error.as_ref(), item.create)
+            };
+            match verdict {
                 Verdict::Done => self.stats.indexed.fetch_add(1, Ordering::Relaxed),
                 Verdict::Never => {
-                    report_refused(&item, &bytes[range.start as usize..range.end as usize]);
+                    if !self.quiet.silences(&item) {
+                        report_refused(&item, &bytes[range.start as usize..range.end as usize]);
+                    }
                     self.stats.refused.fetch_add(1, Ordering::Relaxed)
                 }
                 Verdict::Again => {
@@ -242,7 +274,7 @@ mod tests {
 
     use elkhound_pipeline::flow::receipt::Ledger;
 
-    use super::super::client::{Connection, Trust};
+    use super::super::client::Connection;
     use super::super::fake::{Fake, Reply};
     use super::*;
 
@@ -274,17 +306,12 @@ mod tests {
     fn sender(hosts: &[&Fake]) -> Sender {
         let connection = Connection {
             hosts: hosts.iter().map(|fake| fake.url.clone()).collect(),
-            login: None,
-            authorities: None,
-            trust: Trust::Full,
-            proxy: None,
-            headers: Vec::new(),
             timeout: Duration::from_millis(500),
-            gzip: false,
+            ..Connection::default()
         };
         Sender {
             client: Arc::new(Client::new(&connection).unwrap()),
-            action: Action::Create,
+            quiet: Arc::new(Quiet::default()),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(4)),
             give_up: CancellationToken::new(),
             stats: Arc::new(Stats::default()),
@@ -330,6 +357,24 @@ mod tests {
         assert_eq!(seen, ["/_bulk 0 1 2 3 4 5", "/_bulk 1 4 5", "/_bulk 5"]);
         assert_eq!(ends, acknowledged(&[0, 2, 3, 1, 4, 5]));
         assert_eq!(stats, [5, 1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_type_of_error_that_the_operator_gives_up_ends_its_event() {
+        let fake = Fake::start("8.0.0", |_, _| Reply::Whole(200, statuses(&[201, 503, 400]))).await;
+        let (book, mut sender) = (Arc::new(Book::default()), sender(&[&fake]));
+        sender.quiet = Arc::new(Quiet { silenced: Vec::new(), dropped: vec!["t".into()] });
+        sender.deliver(documents(3, &book)).await;
+        assert_eq!(*book.0.lock().unwrap(), acknowledged(&[0, 1, 2]));
+        assert_eq!((fake.seen().len(), sender.stats.refused.load(Ordering::Relaxed)), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_conflict_means_that_the_document_is_there_only_where_a_new_one_was_asked_for() {
+        let answer = r#"{"errors":true,"items":[{"create":{"status":409,"error":{"type":"t","reason":"r"}}},{"index":{"status":409,"error":{"type":"t","reason":"r"}}}]}"#;
+        let fake = Fake::start("8.0.0", |_, _| Reply::Whole(200, answer.into())).await;
+        let (_, ends, stats) = deliver(2, &fake).await;
+        assert_eq!((ends, stats), (acknowledged(&[0, 1]), [1, 1, 0]));
     }
 
     #[tokio::test]

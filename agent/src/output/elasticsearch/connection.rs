@@ -1,0 +1,204 @@
+//! What the options say about the way to Elasticsearch: addresses, login, certificates, proxy.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use elasticsearch::auth::Credentials;
+use elasticsearch::http::Url;
+use elkhound_config::options::Options;
+
+use super::client::{Connection, Trust};
+use super::seconds;
+
+/// Reads everything that has to do with the way to Elasticsearch.
+pub(super) fn read(options: &mut Options<'_>) -> Option<Connection> {
+    let login = login(options)?;
+    let trusting = options.text_or("ssl_verification_mode", "full") == "none"
+        || !options.boolean("ssl_certificate_verification", true);
+    Some(Connection {
+        hosts: hosts(options)?,
+        login,
+        identity: identity(options)?,
+        authorities: authorities(options),
+        trust: if trusting { Trust::None } else { Trust::Full },
+        proxy: proxy(options)?,
+        headers: texts(options, "custom_headers"),
+        parameters: texts(options, "parameters"),
+        bulk_path: options.text("bulk_path").map(|path| path.trim_start_matches('/').to_owned()),
+        timeout: seconds(options, "timeout", 60.0),
+        gzip: options.boolean("http_compression", false) || options.integer("compression_level", 0) > 0,
+    })
+}
+
+fn texts(options: &Options<'_>, name: &str) -> Vec<(String, String)> {
+    options.hash_of_texts(name).into_iter().filter_map(|(name, mut texts)| Some((name, texts.pop()?))).collect()
+}
+
+fn authorities(options: &Options<'_>) -> Vec<String> {
+    let mut files = options.texts("ssl_certificate_authorities");
+    files.extend(options.text("cacert"));
+    files
+}
+
+/// The agent's own certificate and its key, when there are any; nothing at all when one is missing.
+fn identity(options: &mut Options<'_>) -> Option<Option<[String; 2]>> {
+    match (options.text("ssl_certificate"), options.text("ssl_key")) {
+        (Some(certificate), Some(key)) => Some(Some([certificate, key])),
+        (None, None) => Some(None),
+        (Some(_), None) => {
+            options.fail("ssl_certificate", "a certificate without its key", "set ssl_key, too");
+            None
+        }
+        (None, Some(_)) => {
+            options.fail("ssl_key", "a key without its certificate", "set ssl_certificate, too");
+            None
+        }
+    }
+}
+
+/// The login, when there is one; nothing at all when it can't be sent.
+fn login(options: &mut Options<'_>) -> Option<Option<Credentials>> {
+    if let Some(written) = options.text("api_key") {
+        // A key read from a file brings the file's last newline with it.
+        let key = written.trim();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            options.fail(
+                "api_key",
+                "the key is empty or has characters that no API key has",
+                "write `id:key`, or the key as Elasticsearch encoded it",
+            );
+            return None;
+        }
+        return Some(Some(match key.split_once(':') {
+            Some((id, secret)) => Credentials::ApiKey(id.to_owned(), secret.to_owned()),
+            None => Credentials::EncodedApiKey(key.to_owned()),
+        }));
+    }
+    if let Some(written) = options.text("cloud_auth") {
+        let Some((user, password)) = written.split_once(':') else {
+            options.fail("cloud_auth", "the login has no colon", "write `user:password`");
+            return None;
+        };
+        return Some(Some(Credentials::Basic(user.to_owned(), password.to_owned())));
+    }
+    let Some(user) = options.text("user") else { return Some(None) };
+    Some(Some(Credentials::Basic(user, options.text_or("password", ""))))
+}
+
+/// `host`, `host:9200`, `https://user:password@host:9200/path`.
+fn hosts(options: &mut Options<'_>) -> Option<Vec<Url>> {
+    if let Some(written) = options.text("cloud_id") {
+        return cloud(options, &written).map(|url| vec![url]);
+    }
+    let secure = options.boolean("ssl_enabled", options.boolean("ssl", false));
+    let scheme = if secure { "https" } else { "http" };
+    let path = options.text("path").map(|path| format!("/{}/", path.trim_matches('/')).replace("//", "/"));
+    let mut urls = Vec::new();
+    for written in options.texts_or("hosts", &["127.0.0.1:9200"]) {
+        match host(&written, scheme) {
+            Some(mut url) => {
+                if let Some(path) = &path {
+                    url.set_path(path);
+                }
+                urls.push(url);
+            }
+            None => {
+                options.fail(
+                    "hosts",
+                    &format!("`{written}` is no address of Elasticsearch"),
+                    "write `host:9200` or `https://host:9200`",
+                );
+                return None;
+            }
+        }
+    }
+    Some(urls)
+}
+
+/// The address of a deployment: behind a label, in base64, stand its domain and the name of its Elasticsearch in it. Source: Elastic's
+/// documentation of cloud ids.
+fn cloud(options: &mut Options<'_>, written: &str) -> Option<Url> {
+    if options.was_set("hosts") {
+        options.fail("cloud_id", "both cloud_id and hosts are set", "take one of them out");
+        return None;
+    }
+    let url = cloud_url(written);
+    if url.is_none() {
+        options.fail("cloud_id", &format!("`{written}` is no cloud id"), "copy it from the deployment's page");
+    }
+    url
+}
+
+fn cloud_url(written: &str) -> Option<Url> {
+    let encoded = written.rsplit(':').next()?;
+    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let mut parts = decoded.split('$');
+    let (domain, name) = (parts.next()?, parts.next()?);
+    if domain.is_empty() || name.is_empty() || name == "undefined" {
+        return None;
+    }
+    let (name, own_port) = name.split_once(':').map_or((name, None), |(name, port)| (name, Some(port)));
+    let (domain, port) = domain.split_once(':').map_or((domain, None), |(domain, port)| (domain, Some(port)));
+    Url::parse(&format!("https://{name}.{domain}:{}/", own_port.or(port).unwrap_or("443"))).ok()
+}
+
+/// The base URL of a host; the port is 9200 unless it is written, the path ends with a slash.
+fn host(written: &str, scheme: &str) -> Option<Url> {
+    let text = if written.contains("://") { written.to_owned() } else { format!("{scheme}://{written}") };
+    let mut url = Url::parse(&text).ok().filter(Url::has_host)?;
+    let rest = text.split("://").nth(1).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    let port_written =
+        authority.rsplit('@').next().unwrap_or_default().rsplit(']').next().unwrap_or_default().contains(':');
+    if !port_written {
+        url.set_port(Some(9200)).ok()?;
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
+}
+
+/// A proxy, when there is one; nothing at all when it can't be read.
+fn proxy(options: &mut Options<'_>) -> Option<Option<Url>> {
+    let Some(written) = options.text("proxy") else { return Some(None) };
+    let url = Url::parse(&written);
+    if url.is_err() {
+        options.fail("proxy", &format!("`{written}` is no URL"), "write `http://host:port`");
+    }
+    url.ok().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_as_logstash_takes_them() {
+        for (written, scheme, expected) in [
+            ("es", "http", "http://es:9200/"),
+            ("es:9201", "https", "https://es:9201/"),
+            ("https://es", "http", "https://es:9200/"),
+            ("https://es:443", "http", "https://es/"),
+            ("http://u:p@es/path", "http", "http://u:p@es:9200/path/"),
+            ("[::1]", "http", "http://[::1]:9200/"),
+        ] {
+            assert_eq!(host(written, scheme).map(|url| url.to_string()).as_deref(), Some(expected), "{written}");
+        }
+        assert_eq!(host("http://", "http"), None);
+    }
+
+    #[test]
+    fn a_cloud_id_is_an_address() {
+        let id = |text: &str| format!("my-cluster:{}", BASE64.encode(text));
+        for (decoded, expected) in [
+            ("eu.example.net$abc$def", Some("https://abc.eu.example.net/")),
+            ("eu.example.net:9243$abc$", Some("https://abc.eu.example.net:9243/")),
+            ("eu.example.net$abc:1234$def", Some("https://abc.eu.example.net:1234/")),
+            ("eu.example.net$undefined$def", None),
+            ("eu.example.net", None),
+        ] {
+            assert_eq!(cloud_url(&id(decoded)).map(|url| url.to_string()).as_deref(), expected, "{decoded}");
+        }
+        assert_eq!(cloud_url("my-cluster:not base64"), None);
+    }
+}
