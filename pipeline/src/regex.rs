@@ -18,11 +18,13 @@ mod prefilter;
 mod program;
 mod replacement;
 mod scratch;
+mod shared;
 mod simplify;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use exec::{Machine, Outcome};
 use prefilter::Prefilter;
@@ -31,7 +33,7 @@ pub use replacement::Replacement;
 pub use scratch::Scratch;
 
 /// The flags in force at the start of a pattern, all off by default; `(?imx-imx)` changes them inside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags {
     /// `i`: letters match in either case.
     pub ignore_case: bool,
@@ -118,6 +120,11 @@ impl Regex {
         let program = compile::compile(&node, parsed.groups)?;
         let prefilter = Prefilter::new(&node, &program);
         Ok(Regex { pattern: pattern.to_owned(), program, prefilter, names: parsed.names, groups: parsed.groups + 1 })
+    }
+
+    /// The same, shared with everybody who uses that pattern: long ones, as of grok, take memory and time to compile.
+    pub fn shared(pattern: &str, flags: Flags) -> Result<Arc<Regex>, RegexError> {
+        shared::get(pattern, flags)
     }
 
     /// The pattern as it was written.

@@ -32,6 +32,7 @@
 //! The time-out counts work, not time, so that a loaded host does not tag events that an idle one would not.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use elkhound_config::ast::{Value as Setting, ValueKind};
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
@@ -231,7 +232,7 @@ struct Match {
 }
 
 struct Pattern {
-    regex: Regex,
+    regex: Arc<Regex>,
     captures: Vec<Capture>,
 }
 

@@ -3,6 +3,8 @@
 //! Flags are resolved by the parser: a node carries its case folding and its `.` as plain sets. Positions in the
 //! pattern are left out; what can be wrong with a pattern is found while it is parsed.
 
+use std::borrow::Cow;
+
 use super::charset::{self, CharSet};
 
 /// One construct of a pattern.
@@ -95,15 +97,19 @@ impl Node {
     }
 
     /// The set of characters, when the node always consumes exactly one.
-    pub(super) fn single_char(&self) -> Option<CharSet> {
+    pub(super) fn single_char(&self) -> Option<Cow<'_, CharSet>> {
         match self {
-            Node::Class(set) => Some(set.clone()),
-            Node::Literal(text) => {
-                let mut chars = text.chars();
-                let first = chars.next()?;
-                chars.next().is_none().then(|| charset::of_char(first))
-            }
+            Node::Class(set) => Some(Cow::Borrowed(set)),
+            Node::Literal(text) => lone_char(text).map(|c| Cow::Owned(charset::of_char(c))),
             _ => None,
+        }
+    }
+
+    pub(super) fn is_single_char(&self) -> bool {
+        match self {
+            Node::Class(_) => true,
+            Node::Literal(text) => lone_char(text).is_some(),
+            _ => false,
         }
     }
 
@@ -152,6 +158,12 @@ impl Node {
             _ => None,
         }
     }
+}
+
+fn lone_char(text: &str) -> Option<char> {
+    let mut chars = text.chars();
+    let first = chars.next()?;
+    chars.next().is_none().then_some(first)
 }
 
 fn same_length(nodes: &[Node]) -> Option<u32> {

@@ -3,6 +3,8 @@
 //! The Unicode tables are those of `regex-syntax`; this module maps Ruby's names and rules onto them. It leaves out
 //! Unicode blocks (`\p{InBasicLatin}`) and characters that fold to several, of which the parser knows `ß` alone.
 
+use std::sync::LazyLock;
+
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 pub(super) type CharSet = ClassUnicode;
@@ -52,7 +54,7 @@ pub(super) fn fold(mut set: CharSet) -> CharSet {
 /// `\w`, `\d`, `\s`, `\h` in ASCII or, after `(?u)`, in Unicode.
 pub(super) fn shorthand(letter: char, unicode: bool) -> CharSet {
     match (letter, unicode) {
-        ('w', true) => word(),
+        ('w', true) => word().clone(),
         ('d', true) => property_or_empty("Nd"),
         ('s', true) => property_or_empty("White_Space"),
         ('w', false) => of_ranges(&[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')]),
@@ -63,8 +65,9 @@ pub(super) fn shorthand(letter: char, unicode: bool) -> CharSet {
 }
 
 /// What `\b` and `[[:word:]]` take for a word.
-pub(super) fn word() -> CharSet {
-    union_of(&["Alphabetic", "M", "Nd", "Pc"])
+pub(super) fn word() -> &'static CharSet {
+    static WORD: LazyLock<CharSet> = LazyLock::new(|| union_of(&["Alphabetic", "M", "Nd", "Pc"]));
+    &WORD
 }
 
 /// The set of a POSIX bracket name (`alpha`, `punct`, ...), or `None` when there is no such name.
@@ -82,7 +85,7 @@ pub(super) fn posix(name: &str, ascii: bool) -> Option<CharSet> {
         "punct" => punct(),
         "space" => property_or_empty("White_Space"),
         "upper" => property_or_empty("Uppercase"),
-        "word" => word(),
+        "word" => word().clone(),
         "xdigit" => shorthand('h', false),
         _ => return None,
     };

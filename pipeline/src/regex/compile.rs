@@ -4,6 +4,7 @@
 //! on the next byte, and keeps no way back where going back cannot help. Repeats of groups are written out while they
 //! stay small, so that memoisation covers them; larger ones count at run time.
 
+mod bytes;
 mod first;
 mod jumps;
 mod recursion;
@@ -15,8 +16,8 @@ use std::collections::HashMap;
 use super::RegexError;
 use super::ast::{Look, Node};
 use super::charset::CharSet;
-use super::program::{Backref, Class, High, Inst, NO_MEMO, Program, SYMBOLS, Switch};
-use first::{First, first};
+use super::program::{Backref, Class, High, Inst, NO_MEMO, Program, Scan, Switch};
+use first::{First, Symbols, first};
 
 /// Programs beyond this are refused; a byte table counts for many instructions.
 const MAX_PROGRAM: usize = 1 << 19;
@@ -42,7 +43,7 @@ pub(super) fn compile(node: &Node, groups: usize) -> Result<Program> {
 /// The bytes a match can start with, or `None` when it may be empty or is not known.
 pub(super) fn start_bytes(node: &Node) -> Option<[bool; 256]> {
     let first = first(node, &First::accepted());
-    (!first.end).then_some(first.bytes)
+    (!first.end).then(|| std::array::from_fn(|byte| u8::try_from(byte).is_ok_and(|byte| first.bytes.has(byte))))
 }
 
 struct Compiler {
@@ -50,8 +51,10 @@ struct Compiler {
     called: Vec<bool>,
     entries: Vec<Option<u32>>,
     calls: Vec<(usize, usize)>,
-    tables: HashMap<[u8; SYMBOLS], u32>,
-    nexts: HashMap<[bool; SYMBOLS], u32>,
+    /// The sets that the program's classes were made of, and how runs of each end.
+    sets: Vec<(CharSet, Scan)>,
+    tables: HashMap<(Symbols, Symbols), u32>,
+    nexts: HashMap<Symbols, u32>,
     marks: u32,
     in_counter: bool,
 }
@@ -64,6 +67,7 @@ impl Compiler {
             entries: vec![None; groups + 1],
             called,
             calls: Vec::new(),
+            sets: Vec::new(),
             tables: HashMap::new(),
             nexts: HashMap::new(),
             marks: 0,
@@ -108,11 +112,11 @@ impl Compiler {
     }
 
     fn class(&mut self, set: &CharSet) -> u32 {
-        let class = Class::new(set);
-        let same = |known: &Class| known.bytes == class.bytes && same_high(&known.high, &class.high);
-        if let Some(at) = self.program.classes.iter().position(same) {
+        if let Some(at) = self.sets.iter().position(|(known, _)| known.ranges() == set.ranges()) {
             return index(at);
         }
+        let class = Class::new(set);
+        self.sets.push((set.clone(), class.scan()));
         self.program.classes.push(class);
         index(self.program.classes.len() - 1)
     }
@@ -168,7 +172,7 @@ impl Compiler {
     }
 
     fn emit_sequence(&mut self, nodes: &[Node], follow: &First) -> Result<()> {
-        let mut follows = vec![follow.clone()];
+        let mut follows = vec![*follow];
         for node in nodes[1..].iter().rev() {
             let next = first(node, &follows[follows.len() - 1]);
             follows.push(next);
@@ -376,7 +380,7 @@ impl Compiler {
     fn emit_chain(&mut self, branches: &[Node], firsts: &[First], follow: &First) -> Result<()> {
         let mut rests = vec![First::none()];
         for first in firsts[1..].iter().rev() {
-            rests.push(rests[rests.len() - 1].clone().or(first));
+            rests.push(rests[rests.len() - 1].or(first));
         }
         let mut exits = Vec::new();
         for (at, branch) in branches.iter().enumerate() {
@@ -396,14 +400,6 @@ impl Compiler {
 /// In a group that is cut off, its successes are found anew from each position: that may take quadratic time.
 fn has_endless_loop(body: &Node) -> bool {
     body.any(&|node| matches!(node, Node::Repeat(repeat) if repeat.max.is_none()))
-}
-
-fn same_high(left: &High, right: &High) -> bool {
-    match (left, right) {
-        (High::None, High::None) | (High::All, High::All) => true,
-        (High::Ranges(left), High::Ranges(right)) => left == right,
-        _ => false,
-    }
 }
 
 /// Programs are limited far below what an index holds.

@@ -1,7 +1,7 @@
 //! Pattern text to tree, in the syntax that Ruby's Onigmo reads.
 //!
-//! A pattern is read twice: the first reading finds the groups and their names, for they decide what a plain group is
-//! (it does not capture beside named ones) and where a reference leads. Left out, and refused with a clear message:
+//! A pattern in which the groups and their names decide something (a plain group does not capture beside named ones, a
+//! reference leads to one) is read twice: the first reading finds them. Left out, and refused with a clear message:
 //! the absent operator, references to a recursion level, `\M-x`, Unicode blocks.
 
 mod class;
@@ -31,9 +31,13 @@ pub(super) struct Parsed {
 
 /// Reads `pattern` with `flags` in force from its start.
 pub(super) fn parse(pattern: &str, flags: super::Flags) -> Result<Parsed> {
-    let scouted = read(pattern, flags, Known::default())?.1;
+    let (node, scouted) = read(pattern, flags, Known::default())?;
     let named = !scouted.names.is_empty();
     let groups = if named { scouted.named } else { scouted.plain };
+    let decided = scouted.refers || (named && scouted.plain > 0);
+    if !decided {
+        return Ok(Parsed { node, groups, names: scouted.names });
+    }
     let known = Known { groups, names: scouted.names, complete: true };
     let (node, found) = read(pattern, flags, known)?;
     Ok(Parsed { node, groups, names: found.names })
@@ -53,6 +57,8 @@ struct Found {
     plain: usize,
     named: usize,
     names: Vec<(String, Vec<usize>)>,
+    /// There are references, calls or conditions.
+    refers: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -304,11 +310,10 @@ impl Parser<'_> {
 }
 
 fn push_folded(nodes: &mut Vec<Node>, node: Node, second_s: bool) {
-    if second_s && nodes.last() == Some(&node) {
-        nodes.pop();
-        nodes.push(sharp_s());
-    } else {
-        nodes.push(node);
+    match (nodes.last_mut(), node) {
+        (Some(last), node) if second_s && *last == node => *last = sharp_s(),
+        (Some(Node::Literal(text)), Node::Literal(more)) => text.push_str(&more),
+        (_, node) => nodes.push(node),
     }
 }
 

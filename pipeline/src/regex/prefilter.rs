@@ -102,7 +102,7 @@ fn runs_to_the_end(node: &Node) -> bool {
         Node::Capture { body, .. } => runs_to_the_end(body),
         Node::Repeat(repeat) => {
             let free = repeat.mode != Mode::Possessive && repeat.max.is_none();
-            free && repeat.body.single_char() == Some(charset::all())
+            free && repeat.body.single_char().is_some_and(|set| *set == charset::all())
         }
         _ => false,
     }

@@ -4,8 +4,10 @@
 //! factored: `hex{1,4}:a|hex{1,4}:b` tries its beginning once. Only beginnings that match in one way are shared, so
 //! the order in which alternatives are tried stays what it was.
 
+use std::borrow::Cow;
+
 use super::ast::{Mode, Node, Repeat};
-use super::charset;
+use super::charset::{self, CharSet};
 
 /// Factoring nests the tree; beyond this depth it is not worth the stack.
 const MAX_FACTORING: usize = 24;
@@ -36,7 +38,7 @@ fn look_body(body: Node) -> Node {
     }
 }
 
-fn lone_char(set: &charset::CharSet) -> Option<char> {
+fn lone_char(set: &CharSet) -> Option<char> {
     match set.ranges() {
         [range] if range.start() == range.end() => Some(range.start()),
         _ => None,
@@ -103,7 +105,7 @@ fn repeated(repeat: Repeat) -> Node {
 
 /// `a*` or `a+` of one character: `(?:a+)*` around it is `a*`.
 fn is_simple_loop(repeat: &Repeat) -> bool {
-    repeat.mode == Mode::Greedy && repeat.max.is_none() && repeat.min <= 1 && repeat.body.single_char().is_some()
+    repeat.mode == Mode::Greedy && repeat.max.is_none() && repeat.min <= 1 && repeat.body.is_single_char()
 }
 
 fn alternation(branches: impl IntoIterator<Item = Node>, depth: usize) -> Node {
@@ -123,8 +125,9 @@ fn alternation(branches: impl IntoIterator<Item = Node>, depth: usize) -> Node {
 fn append_branch(flat: &mut Vec<Node>, branch: Node) {
     let both = flat.last().and_then(Node::single_char).zip(branch.single_char());
     if let Some((last, set)) = both {
+        let joined = Node::Class(charset::or(last.into_owned(), &set));
         flat.pop();
-        flat.push(Node::Class(charset::or(last, &set)));
+        flat.push(joined);
         return;
     }
     flat.push(branch);
@@ -134,20 +137,76 @@ fn factor(branches: Vec<Node>, depth: usize) -> Vec<Node> {
     let mut factored = Vec::new();
     let mut rest = branches.into_iter().peekable();
     while let Some(branch) = rest.next() {
-        let Some((unit, tail)) = split_unit(&branch) else {
-            factored.push(branch);
-            continue;
-        };
-        let mut tails = vec![tail];
-        while let Some((same, tail)) = rest.peek().and_then(split_unit)
-            && same == unit
-        {
-            tails.push(tail);
-            rest.next();
+        let mut alike = vec![branch];
+        while let Some(next) = rest.next_if(|next| may_share(&alike[0], next) && unit(next) == unit(&alike[0])) {
+            alike.push(next);
         }
-        factored.push(if tails.len() == 1 { branch } else { shared(unit, tails, depth) });
+        match split_several(&alike) {
+            Some((unit, tails)) => factored.push(shared(unit, tails, depth)),
+            None => factored.append(&mut alike),
+        }
     }
     factored
+}
+
+/// Whether two branches can begin with the same unit at all, told by their first characters: most differ there, and units are made of copies.
+fn may_share(one: &Node, other: &Node) -> bool {
+    match (head(one), head(other)) {
+        (Node::Literal(one), Node::Literal(other)) => one.chars().next() == other.chars().next(),
+        (Node::Class(one), Node::Class(other)) => one == other,
+        (Node::Repeat(_), Node::Repeat(_)) => true,
+        // The first round of a repeat is a unit, too.
+        (Node::Repeat(repeat), node) | (node, Node::Repeat(repeat)) => may_share(&repeat.body, node),
+        _ => false,
+    }
+}
+
+fn head(node: &Node) -> &Node {
+    match node {
+        Node::Seq(nodes) => nodes.first().map_or(node, head),
+        other => other,
+    }
+}
+
+/// The first part of `split_unit`, without a copy of the rest.
+fn unit(node: &Node) -> Option<Node> {
+    match node {
+        Node::Literal(text) => text.chars().next().map(|first| Node::Literal(first.into())),
+        Node::Class(_) => Some(node.clone()),
+        Node::Seq(nodes) => unit_of_sequence(nodes),
+        Node::Repeat(repeat) => repeats_a_unit(repeat).then(|| unit(&repeat.body))?,
+        _ => None,
+    }
+}
+
+fn unit_of_sequence(nodes: &[Node]) -> Option<Node> {
+    let (first, rest) = nodes.split_first()?;
+    let Some(set) = run(first).filter(|_| !rest.is_empty()) else { return unit(first) };
+    let stop = if let [only] = rest { unit(only)? } else { unit_of_sequence(rest)? };
+    let exclusive = charset::is_disjoint(&set, &*stop.single_char()?);
+    exclusive.then(|| Node::Seq(vec![first.clone(), stop]))
+}
+
+/// The characters of a run.
+fn run(node: &Node) -> Option<Cow<'_, CharSet>> {
+    match node {
+        Node::Repeat(repeat) => repeat.body.single_char(),
+        _ => None,
+    }
+}
+
+fn repeats_a_unit(repeat: &Repeat) -> bool {
+    repeat.min > 0 && repeat.mode == Mode::Greedy && !repeat.body.is_single_char()
+}
+
+/// The unit that all of several begin with, and what is left of each.
+fn split_several(branches: &[Node]) -> Option<(Node, Vec<Node>)> {
+    if branches.len() == 1 {
+        return None;
+    }
+    let split: Vec<(Node, Node)> = branches.iter().map(split_unit).collect::<Option<_>>()?;
+    let (units, tails): (Vec<Node>, Vec<Node>) = split.into_iter().unzip();
+    Some((units.into_iter().next()?, tails))
 }
 
 /// `unit` and whatever more the tails begin with alike, then the rest as alternatives.
@@ -182,22 +241,18 @@ fn split_unit(node: &Node) -> Option<(Node, Node)> {
 fn split_sequence(nodes: &[Node]) -> Option<(Node, Node)> {
     let (first, rest) = nodes.split_first()?;
     let rest = Node::seq(rest.to_vec());
-    let span = match first {
-        Node::Repeat(repeat) => repeat.body.single_char(),
-        _ => None,
-    };
-    let Some(set) = span else {
+    let Some(set) = run(first) else {
         let (unit, tail) = split_unit(first)?;
         return Some((unit, sequence([tail, rest])));
     };
     let (stop, tail) = split_unit(&rest)?;
-    let exclusive = charset::is_disjoint(&set, &stop.single_char()?);
+    let exclusive = charset::is_disjoint(&set, &*stop.single_char()?);
     exclusive.then(|| (Node::Seq(vec![first.clone(), stop]), tail))
 }
 
 /// The first round of a loop that has at least one.
 fn split_repeat(repeat: &Repeat) -> Option<(Node, Node)> {
-    if repeat.min == 0 || repeat.mode != Mode::Greedy || repeat.body.single_char().is_some() {
+    if !repeats_a_unit(repeat) {
         return None;
     }
     let (unit, tail) = split_unit(&repeat.body)?;

@@ -1,6 +1,7 @@
 //! From `%{NAME:field}` to one regular expression with named groups.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use elkhound_config::options::Options;
 
@@ -48,12 +49,12 @@ impl Expander {
     }
 
     /// The regular expression of a pattern, and what its generated groups are called.
-    pub(super) fn compile(&self, written: &str) -> Result<(Regex, HashMap<String, String>), Mistake> {
+    pub(super) fn compile(&self, written: &str) -> Result<(Arc<Regex>, HashMap<String, String>), Mistake> {
         let mut state = State { names: HashMap::new(), left: REFERENCES, inline: HashMap::new() };
         let mut expression = String::new();
         self.expand(written, &mut state, &mut expression, 0)?;
         let flags = Flags { multiline: true, ..Flags::default() };
-        let regex = Regex::new(&expression, flags).map_err(|error| Mistake {
+        let regex = Regex::shared(&expression, flags).map_err(|error| Mistake {
             message: format!("the pattern `{written}` can't be compiled: {}", error.message),
             help: format!("it expands to `{}`, see byte {}", shortened(&expression), error.offset),
         })?;

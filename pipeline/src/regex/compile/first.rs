@@ -2,19 +2,20 @@
 //!
 //! The answers may be too wide, never too narrow: they decide which alternatives are skipped without being tried.
 
-use std::ops::Range;
-
 use super::super::ast::{Assert, Node};
 use super::super::charset::{self, CharSet};
 use super::super::program::leading_byte;
+use super::bytes::ByteSet;
 
-/// Bytes that never start a character, and so are in no `First`: a position chosen by one is a character boundary.
-const CONTINUATION: Range<usize> = 0x80..0xc0;
+/// Bytes, and whether the end of the text is among the symbols.
+pub(super) type Symbols = (ByteSet, bool);
 
 /// The symbols a continuation can start with.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Bytes that never start a character are in none: a position chosen by one is a character boundary.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct First {
-    pub(super) bytes: [bool; 256],
+    pub(super) bytes: ByteSet,
     /// It can succeed at the end of the text.
     pub(super) end: bool,
     /// It cannot fail, so there is no reason to try again with less.
@@ -25,12 +26,13 @@ pub(super) struct First {
 
 impl First {
     pub(super) fn none() -> First {
-        First { bytes: [false; 256], end: false, accepts: false, boundary: false }
+        First { bytes: ByteSet::NONE, end: false, accepts: false, boundary: false }
     }
 
     pub(super) fn anything() -> First {
-        let mut bytes = [true; 256];
-        bytes[CONTINUATION].fill(false);
+        let mut bytes = ByteSet::NONE;
+        bytes.add(0..=0x7f);
+        bytes.add(0xc0..=0xff);
         First { bytes, end: true, accepts: false, boundary: false }
     }
 
@@ -46,26 +48,35 @@ impl First {
         first
     }
 
+    fn of_char(c: char) -> First {
+        let mut first = First::none();
+        first.add(u32::from(c), u32::from(c));
+        first
+    }
+
     fn add(&mut self, low: u32, high: u32) {
         // Leading bytes rise with the code point, so the range of them is exact or too wide at its gaps only.
-        self.bytes[usize::from(leading_byte(low))..=usize::from(leading_byte(high))].fill(true);
-        self.bytes[CONTINUATION].fill(false);
+        let (low, high) = (leading_byte(low), leading_byte(high));
+        if low < 0x80 {
+            self.bytes.add(low..=high.min(0x7f));
+        }
+        if high >= 0xc0 {
+            self.bytes.add(low.max(0xc0)..=high);
+        }
     }
 
     pub(super) fn or(mut self, other: &First) -> First {
-        for (byte, more) in self.bytes.iter_mut().zip(other.bytes) {
-            *byte |= more;
-        }
+        self.bytes = self.bytes.or(other.bytes);
         self.end |= other.end;
         self.accepts &= other.accepts;
         self.boundary &= other.boundary;
         self
     }
 
-    fn keep_bytes(mut self, keep: &[u8]) -> First {
-        for byte in 0..=255u8 {
-            self.bytes[usize::from(byte)] &= keep.contains(&byte);
-        }
+    fn keep_newline(mut self) -> First {
+        let mut newline = ByteSet::NONE;
+        newline.add(b'\n'..=b'\n');
+        self.bytes = self.bytes.and(newline);
         self.accepts = false;
         self
     }
@@ -73,9 +84,13 @@ impl First {
     /// Whether the continuation must fail wherever a character of `set` comes next; `between` says that another one
     /// came before.
     pub(super) fn fails_inside(&self, set: &CharSet, between: bool) -> bool {
-        let within = First::of_set(set);
-        let apart = self.bytes.iter().zip(within.bytes).all(|(next, inside)| !(*next && inside));
-        apart || (between && self.boundary && charset::is_subset(set, &charset::word()))
+        let apart = self.bytes.and(First::of_set(set).bytes).is_empty();
+        apart || (between && self.boundary && charset::is_subset(set, charset::word()))
+    }
+
+    /// The symbols alone: what tables are made of.
+    pub(super) fn symbols(&self) -> Symbols {
+        (self.bytes, self.end)
     }
 
     pub(super) fn is_anything(&self) -> bool {
@@ -87,11 +102,11 @@ impl First {
 pub(super) fn first(node: &Node, follow: &First) -> First {
     match node {
         Node::Literal(text) => match text.chars().next() {
-            Some(c) => First::of_set(&charset::of_char(c)),
-            None => follow.clone(),
+            Some(c) => First::of_char(c),
+            None => *follow,
         },
         Node::Class(set) => First::of_set(set),
-        Node::Seq(nodes) => nodes.iter().rev().fold(follow.clone(), |follow, node| first(node, &follow)),
+        Node::Seq(nodes) => first_of_sequence(nodes, follow),
         Node::Alt(branches) => branches
             .iter()
             .map(|branch| first(branch, follow))
@@ -102,17 +117,23 @@ pub(super) fn first(node: &Node, follow: &First) -> First {
         Node::Capture { body, .. } | Node::Atomic(body) => first(body, follow),
         Node::Condition { yes, no, .. } => first(yes, follow).or(&first(no, follow)),
         Node::Assert(assert) => after_assert(*assert, follow),
-        Node::Look { .. } => First { accepts: false, boundary: false, ..follow.clone() },
+        Node::Look { .. } => First { accepts: false, boundary: false, ..*follow },
         Node::Backref { .. } | Node::Call(_) => First::anything(),
-        Node::Empty | Node::Keep => follow.clone(),
+        Node::Empty | Node::Keep => *follow,
     }
 }
 
+/// What stands behind the first node that consumes something has no say.
+fn first_of_sequence(nodes: &[Node], follow: &First) -> First {
+    let end = nodes.iter().position(|node| !node.can_be_empty()).map_or(nodes.len(), |at| at + 1);
+    nodes[..end].iter().rev().fold(*follow, |follow, node| first(node, &follow))
+}
+
 fn after_assert(assert: Assert, follow: &First) -> First {
-    let follow = First { accepts: false, boundary: false, ..follow.clone() };
+    let follow = First { accepts: false, boundary: false, ..*follow };
     match assert {
-        Assert::TextEnd => follow.keep_bytes(b""),
-        Assert::TextEndNewline | Assert::LineEnd => follow.keep_bytes(b"\n"),
+        Assert::TextEnd => First { bytes: ByteSet::NONE, ..follow },
+        Assert::TextEndNewline | Assert::LineEnd => follow.keep_newline(),
         Assert::Word => First { boundary: true, ..follow },
         _ => follow,
     }

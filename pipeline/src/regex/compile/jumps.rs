@@ -19,10 +19,19 @@ pub(super) fn thread(program: &mut Program) {
         end(&mut choice.exit);
     }
     for switch in &mut program.switches {
-        switch.targets.iter_mut().for_each(end);
+        thread_all(switch.targets.as_mut_slice(), &end);
     }
     for counter in &mut program.counters {
         end(&mut counter.body);
+    }
+}
+
+/// Neighbouring symbols nearly always lead to the same place, which is looked up once for all of them.
+fn thread_all(targets: &mut [u32], end: &dyn Fn(&mut u32)) {
+    for alike in targets.chunk_by_mut(|one, other| one == other) {
+        let mut target = alike[0];
+        end(&mut target);
+        alike.fill(target);
     }
 }
 

@@ -55,7 +55,7 @@ impl Compiler {
             Mode::Lazy => (SpanMode::Lazy, max),
         };
         let next = if mode == SpanMode::Fixed { Next::Any } else { self.next(follow) };
-        let scan = self.program.classes[class as usize].scan();
+        let scan = self.sets[class as usize].1;
         let memo = self.memo();
         self.program.spans.push(Span { class, min: repeat.min, max, mode, scan, next, memo });
         let span = index(self.program.spans.len() - 1);
@@ -68,15 +68,13 @@ impl Compiler {
     }
 
     fn next(&mut self, follow: &First) -> Next {
-        let mut bytes = (0..=255u8).filter(|byte| follow.bytes[usize::from(*byte)]);
-        match (bytes.next(), bytes.next()) {
+        match follow.bytes.first() {
             _ if follow.is_anything() => Next::Any,
-            (Some(byte), None) if !follow.end => Next::Byte(byte),
+            Some(byte) if follow.bytes.len() == 1 && !follow.end => Next::Byte(byte),
             _ => {
-                let table = std::array::from_fn(|symbol| table::can(follow, symbol));
                 let program = &mut self.program;
-                Next::Table(*self.nexts.entry(table).or_insert_with(|| {
-                    program.nexts.push(table);
+                Next::Table(*self.nexts.entry(follow.symbols()).or_insert_with(|| {
+                    program.nexts.push(std::array::from_fn(|symbol| table::can(follow, symbol)));
                     index(program.nexts.len() - 1)
                 }))
             }
@@ -87,7 +85,7 @@ impl Compiler {
     fn emit_written(&mut self, repeat: &Repeat, follow: &First) -> Result<()> {
         let body_first = first(&repeat.body, follow);
         let optional = repeat.max != Some(repeat.min);
-        let last_follow = if optional { body_first.clone().or(follow) } else { follow.clone() };
+        let last_follow = if optional { body_first.or(follow) } else { *follow };
         let loops_back = repeat.max.is_none() && repeat.min > 0 && !repeat.body.can_be_empty();
         for copy in 1..=repeat.min {
             let follow = if copy < repeat.min { &body_first } else { &last_follow };
@@ -112,7 +110,7 @@ impl Compiler {
     }
 
     fn emit_loop(&mut self, repeat: &Repeat, body_first: &First, follow: &First) -> Result<()> {
-        let again = body_first.clone().or(follow);
+        let again = body_first.or(follow);
         let start = self.here();
         let choice = self.emit_choice(body_first, follow, repeat.mode == Mode::Lazy);
         if !repeat.body.can_be_empty() {
@@ -133,7 +131,7 @@ impl Compiler {
 
     /// `(X(X(X)?)?)?`, all with one way out.
     fn emit_optional(&mut self, repeat: &Repeat, count: u32, body_first: &First, follow: &First) -> Result<()> {
-        let again = body_first.clone().or(follow);
+        let again = body_first.or(follow);
         let mut choices = Vec::new();
         for copy in 1..=count {
             choices.push(self.emit_choice(body_first, follow, repeat.mode == Mode::Lazy));
@@ -145,10 +143,9 @@ impl Compiler {
 
     /// A choice between what is emitted next and a way out that `end_choice` sets.
     pub(super) fn emit_choice(&mut self, body: &First, exit: &First, lazy: bool) -> usize {
-        let table = table::choice(body, exit);
         let program = &mut self.program;
-        let table = *self.tables.entry(table).or_insert_with(|| {
-            program.tables.push(table);
+        let table = *self.tables.entry((body.symbols(), exit.symbols())).or_insert_with(|| {
+            program.tables.push(table::choice(body, exit));
             index(program.tables.len() - 1)
         });
         let memo = self.memo();
@@ -188,7 +185,7 @@ impl Compiler {
 fn weight(node: &Node) -> u64 {
     let inner = node.children().into_iter().map(weight).fold(1u64, u64::saturating_add);
     match node {
-        Node::Repeat(repeat) if repeat.body.single_char().is_none() => {
+        Node::Repeat(repeat) if !repeat.body.is_single_char() => {
             let copies = u64::from(repeat.max.unwrap_or(repeat.min).max(1));
             let written = inner.saturating_mul(copies);
             if written > MAX_WRITTEN { inner + 4 } else { written }

@@ -1,6 +1,7 @@
 //! Which branches can match on which symbol.
 
 use super::super::program::{END, SYMBOLS};
+use super::bytes::ByteSet;
 use super::first::First;
 
 /// In a choice's table: neither, the body, what follows, or both can match.
@@ -19,7 +20,7 @@ pub(super) struct Ways {
 }
 
 pub(super) fn can(first: &First, symbol: usize) -> bool {
-    if symbol == END { first.end } else { first.bytes[symbol] }
+    u8::try_from(symbol).map_or(first.end, |byte| first.bytes.has(byte))
 }
 
 /// `None` when there are too many branches for the tables to pay.
@@ -27,21 +28,52 @@ pub(super) fn ways(firsts: &[First]) -> Option<Ways> {
     if firsts.len() > MAX_BRANCHES {
         return None;
     }
-    let mut ways = Ways { lists: Vec::new(), of_symbol: [0; SYMBOLS] };
-    let mut listed = 0;
-    let mut list = Vec::new();
-    for symbol in 0..SYMBOLS {
-        list.clear();
-        list.extend((0..firsts.len()).filter(|at| can(&firsts[*at], symbol)));
-        let known = ways.lists.iter().position(|known| *known == list);
-        let way = known.unwrap_or_else(|| {
-            listed += list.len();
-            ways.lists.push(list.clone());
-            ways.lists.len() - 1
-        });
-        ways.of_symbol[symbol] = u16::try_from(way).expect("there is at most one list for each symbol");
+    let alike = alike(firsts);
+    let listed: usize = alike.iter().map(|symbols| symbols.branches.len()).sum();
+    if listed > MAX_LISTED + 4 * firsts.len() {
+        return None;
     }
-    (listed <= MAX_LISTED + 4 * firsts.len()).then_some(ways)
+    let mut of_symbol = [0; SYMBOLS];
+    for (way, symbols) in (0..).zip(&alike) {
+        symbols.bytes.iter().for_each(|byte| of_symbol[usize::from(byte)] = way);
+        if symbols.end {
+            of_symbol[END] = way;
+        }
+    }
+    Some(Ways { lists: alike.into_iter().map(|symbols| symbols.branches).collect(), of_symbol })
+}
+
+/// Symbols on which the same branches can match.
+struct Alike {
+    bytes: ByteSet,
+    end: bool,
+    branches: Vec<usize>,
+}
+
+/// The symbols parted by the branches that can match on them, those with the lowest byte first. Each branch parts what those before it left together.
+fn alike(firsts: &[First]) -> Vec<Alike> {
+    let mut all = ByteSet::NONE;
+    all.add(0..=255);
+    let mut parts = vec![Alike { bytes: all, end: true, branches: Vec::new() }];
+    for (branch, first) in firsts.iter().enumerate() {
+        for at in 0..parts.len() {
+            let part = &mut parts[at];
+            let (inside, outside) = (part.bytes.and(first.bytes), part.bytes.without(first.bytes));
+            let (end_inside, end_outside) = (part.end && first.end, part.end && !first.end);
+            if inside.is_empty() && !end_inside {
+                continue;
+            }
+            let others = part.branches.clone();
+            part.branches.push(branch);
+            if outside.is_empty() && !end_outside {
+                continue;
+            }
+            (part.bytes, part.end) = (inside, end_inside);
+            parts.push(Alike { bytes: outside, end: end_outside, branches: others });
+        }
+    }
+    parts.sort_by_key(|part| part.bytes.first().map_or(END, usize::from));
+    parts
 }
 
 /// The table of a choice between `body` and `exit`.

@@ -16,7 +16,7 @@ static WORD_BYTES: [bool; 256] = {
     table
 };
 
-static WORD: LazyLock<Class> = LazyLock::new(|| Class::new(&charset::word()));
+static WORD: LazyLock<Class> = LazyLock::new(|| Class::new(charset::word()));
 
 /// The character that starts at `pos`, and where it ends.
 pub(super) fn char_at(text: &[u8], pos: usize) -> Option<(char, usize)> {

@@ -200,6 +200,7 @@ impl Parser<'_> {
     fn reference_or_call(&mut self, start: usize, end: char, letter: Option<char>) -> Result<Vec<usize>> {
         let whole = format!("0{end}");
         if letter == Some('g') && self.accept(&whole) {
+            self.found.refers = true;
             return Ok(vec![0]);
         }
         self.reference(start, end)
@@ -212,6 +213,7 @@ impl Parser<'_> {
             return self.relative(start, &name, number);
         }
         if !self.known.complete {
+            self.found.refers = true;
             return Ok(vec![0]);
         }
         let found = self.known.names.iter().find(|(known, _)| *known == name);
@@ -231,7 +233,8 @@ impl Parser<'_> {
         self.numbered(start, absolute.ok_or(missing)?)
     }
 
-    pub(super) fn numbered(&self, start: usize, number: usize) -> Result<Vec<usize>> {
+    pub(super) fn numbered(&mut self, start: usize, number: usize) -> Result<Vec<usize>> {
+        self.found.refers = true;
         if self.known.complete && !self.known.names.is_empty() {
             return Err(self.error_at(start, "numbered reference beside named groups, use \\k<name>"));
         }
