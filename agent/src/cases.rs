@@ -11,15 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result, bail};
 use elkhound_config::parser::Escapes;
 use elkhound_config::source::Source;
-use elkhound_pipeline::event::Event;
-use elkhound_pipeline::filter::Context;
 use elkhound_pipeline::json::{self, Numbers};
 use elkhound_pipeline::map::Map;
-use elkhound_pipeline::plan::{Plan, compile};
-use elkhound_pipeline::setup::{Ecs, Setup};
+use elkhound_pipeline::setup::Ecs;
 use elkhound_pipeline::value::Value;
 
-use crate::{clock, files, line};
+use crate::difference::{as_sent, same, shown};
+use crate::trial::Trial;
 
 /// Runs the cases of all `paths`; true when all passed.
 ///
@@ -90,42 +88,24 @@ impl Case {
             (Err(_), Expect::Refused) => None,
             (Err(mistakes), _) => Some(format!("  refused, but Logstash takes it:\n{mistakes}")),
             (Ok(_), Expect::Refused) => Some("  accepted, but Logstash refuses it".into()),
-            (Ok(plan), Expect::GoesOn) => {
-                self.outcome(&plan);
+            (Ok(trial), Expect::GoesOn) => {
+                self.outcome(&trial);
                 None
             }
-            (Ok(plan), Expect::Events(expected)) => compare(expected, &self.outcome(&plan)),
+            (Ok(trial), Expect::Events(expected)) => compare(expected, &self.outcome(&trial)),
         }
     }
 
-    fn compiled(&self, config: &str) -> Result<Plan, String> {
+    fn compiled(&self, config: &str) -> Result<Trial, String> {
         let source = Source::of("case.conf", config);
-        let (document, mut diagnostics) = line::parse(&source, Escapes::Kept);
-        let setup =
-            Setup { ecs: self.ecs, now: clock::now(), read_file: &|path| fs::read(path), list_files: &files::matching };
-        let compiled = compile(&document, &source, &setup, Box::new(|_| {}), &mut diagnostics);
-        line::check_inputs_and_outputs(&compiled, &mut diagnostics);
-        if diagnostics.iter().any(elkhound_config::diagnostic::Diagnostic::is_error) {
-            return Err(elkhound_config::render::all(&diagnostics, &source, false));
-        }
-        Ok(compiled.plan)
+        Trial::new(&source, self.ecs, Escapes::Kept, Box::new(|_| {}))
+            .map_err(|mistakes| elkhound_config::render::all(&mistakes, &source, false))
     }
 
-    /// What comes out of the pipeline, one event put in at a time, as JSON values.
-    fn outcome(&self, plan: &Plan) -> Vec<Value> {
-        let mut cx = Context::default();
-        cx.now = clock::now();
-        let mut out = Vec::new();
-        for event in &self.events {
-            let Value::Map(fields) = event else { continue };
-            let mut batch = vec![Event::from_fields((**fields).clone(), cx.now)];
-            plan.filter(&mut batch, &mut cx);
-            out.append(&mut batch);
-        }
-        if self.flush {
-            plan.flush(true, &mut out, &mut cx);
-        }
-        out.iter().map(as_json).collect()
+    /// What comes out of the pipeline, as JSON values.
+    fn outcome(&self, trial: &Trial) -> Vec<Value> {
+        let fields = |event: &Value| event.as_map().cloned();
+        trial.run(self.events.iter().filter_map(fields), self.flush).iter().map(as_sent).collect()
     }
 }
 
@@ -147,58 +127,19 @@ fn expect(expect: &Map) -> Result<Expect> {
     }
 }
 
-/// The event as it would be sent, read back: what is compared is what an output writes.
-fn as_json(event: &Event) -> Value {
-    let mut bytes = Vec::new();
-    json::write_event(event, &mut bytes);
-    String::from_utf8(bytes).ok().and_then(|text| json::parse(&text, Numbers::Doubles).ok()).unwrap_or_default()
-}
-
 fn compare(expected: &[Value], found: &[Value]) -> Option<String> {
     let mut text = String::new();
     for at in 0..expected.len().max(found.len()) {
         let (wanted, got) = (expected.get(at), found.get(at));
         if !matches!((wanted, got), (Some(wanted), Some(got)) if same(wanted, got)) {
-            text.push_str(&format!("  event {}\n    - {}\n    + {}\n", at + 1, shown(wanted), shown(got)));
+            text.push_str(&format!("  event {}\n    - {}\n    + {}\n", at + 1, or_none(wanted), or_none(got)));
         }
     }
     (!text.is_empty()).then_some(text)
 }
 
-/// Numbers are compared as numbers, whatever their spelling.
-fn same(expected: &Value, found: &Value) -> bool {
-    match (expected, found) {
-        (Value::Map(a), Value::Map(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
-        }
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
-        _ => expected == found || number(expected).is_some_and(|a| number(found).is_some_and(|b| a == b)),
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(integer) => Some(*integer as f64),
-        Value::Float(float) => Some(*float),
-        _ => None,
-    }
-}
-
-fn shown(value: Option<&Value>) -> String {
-    let Some(value) = value else { return "(no event)".into() };
-    let mut bytes = Vec::new();
-    match value {
-        Value::Map(map) => json::write_map(&sorted(map), &mut bytes),
-        other => json::write_value(other, &mut bytes),
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Names in order, so that the two lines of a difference can be laid side by side.
-fn sorted(map: &Map) -> Map {
-    let mut entries: Vec<_> = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    entries.into_iter().collect()
+fn or_none(event: Option<&Value>) -> String {
+    event.map_or_else(|| "(no event)".into(), shown)
 }
 
 /// A folder of the case's files, removed with the value.

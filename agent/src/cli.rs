@@ -65,8 +65,11 @@ pub(crate) struct RunArgs {
 /// What elkhound does beside running pipelines.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs cases: events in, events expected
+    /// Runs the cases kept beside pipeline files: events in, events expected
+    #[command(after_help = crate::test::FORMAT)]
     Test(TestArgs),
+    /// Shows what becomes of an event, filter by filter
+    Trace(TraceArgs),
     /// Prints a plugin's documentation, or the list of plugins
     Docs {
         /// The plugin, for example `grok`
@@ -77,9 +80,41 @@ pub(crate) enum Command {
 /// Flags of `elkhound test`.
 #[derive(Args, Debug)]
 pub(crate) struct TestArgs {
+    /// Case files, or folders below which every NAME.test.yml, .yaml and .json is one
+    #[arg(value_name = "DIR", required_unless_present = "cases")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Write the outcome as JUnit's XML, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Files with one case a line, in the form of the conformance corpus
-    #[arg(long, num_args = 1.., required = true, value_name = "FILE")]
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["paths", "junit"])]
     pub(crate) cases: Vec<PathBuf>,
+}
+
+/// Flags of `elkhound trace`.
+#[derive(Args, Debug)]
+pub(crate) struct TraceArgs {
+    /// Pipeline file, directory or glob
+    #[arg(short = 'f', long = "path.config", value_name = "PATH", required_unless_present = "config_string")]
+    pub(crate) path_config: Option<String>,
+    /// Pipeline text
+    #[arg(short = 'e', long = "config.string", value_name = "TEXT", conflicts_with = "path_config")]
+    pub(crate) config_string: Option<String>,
+    /// The event, may be given several times; without it each line of standard input is one
+    #[arg(long = "event", value_name = "TEXT")]
+    pub(crate) events: Vec<String>,
+    /// What an event is given as: its fields as a JSON object, or its message; auto takes objects for fields
+    #[arg(long = "as", value_name = "FORM", default_value = "auto", value_parser = ["auto", "json", "line"])]
+    pub(crate) form: String,
+    /// text for people, json for programs: an object on a line for each event
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) format: String,
+    /// Names and defaults of plugins: disabled, v1, v8
+    #[arg(long = "pipeline.ecs_compatibility", value_name = "MODE", default_value = "v8")]
+    pub(crate) ecs_compatibility: String,
+    /// Interpret \n, \t, \" and the like in quoted strings
+    #[arg(long = "config.support_escapes")]
+    pub(crate) support_escapes: bool,
 }
 
 #[cfg(test)]

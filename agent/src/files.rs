@@ -4,13 +4,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files that a pipeline path means: the file itself, all files of a folder, or those that match a glob.
+/// Case files are called `NAME` and one of these; they stand beside pipelines and are no part of them.
+pub(crate) const CASE_FILES: [&str; 3] = [".test.yml", ".test.yaml", ".test.json"];
+
+fn holds_cases(name: &str) -> bool {
+    CASE_FILES.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The files that a pipeline path means: the file itself, all files of a folder but case files, or those that match a glob.
 ///
 /// # Errors
 /// A folder that can't be read.
 pub(crate) fn pipeline(path: &str) -> io::Result<Vec<PathBuf>> {
     if Path::new(path).is_dir() {
-        return entries(Path::new(path), |name| !name.starts_with('.') && !name.ends_with('~'));
+        return entries(Path::new(path), |name| !name.starts_with('.') && !name.ends_with('~') && !holds_cases(name));
     }
     if Path::new(path).is_file() {
         return Ok(vec![path.into()]);
@@ -119,6 +126,19 @@ mod tests {
         ] {
             assert_eq!(wildcard(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_folder_is_all_its_files_but_hidden_ones_backups_and_cases() {
+        let folder = std::env::temp_dir().join(format!("elkhound-folder-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["b", "a.conf", ".hidden", "a.conf~", "a.test.yml", "a.test.json"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+        let found = pipeline(&folder.to_string_lossy()).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.conf", "b"]);
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From the pipeline's text to a line that can be run: every mistake of the file is collected before anything starts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -199,9 +200,17 @@ pub(crate) fn read_source(text: &PipelineText) -> Result<Source> {
     if found.is_empty() {
         bail!("`-f {path}` matches no file; give a file, a folder or a glob such as '/etc/elkhound/pipelines/*.conf'");
     }
+    read_files(&found)
+}
+
+/// Reads files, to be joined in this order.
+///
+/// # Errors
+/// A file that can't be read, or is not UTF-8.
+pub(crate) fn read_files(files: &[PathBuf]) -> Result<Source> {
     let mut source = Source::default();
-    for file in found {
-        let bytes = std::fs::read(&file).with_context(|| format!("{} can't be read", file.display()))?;
+    for file in files {
+        let bytes = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
         let text =
             String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8; save it as UTF-8", file.display()))?;
         source.add(&file.display().to_string(), &text);

@@ -4,6 +4,7 @@ mod backoff;
 mod cases;
 mod cli;
 mod clock;
+mod difference;
 mod docs;
 mod files;
 mod host;
@@ -12,9 +13,13 @@ mod limit;
 mod line;
 mod log;
 mod output;
+mod paint;
 mod random;
 mod run;
 mod settings;
+mod test;
+mod trace;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -34,7 +39,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Some(Command::Test(args)) => cases::run(&args.cases).map(exit_code),
+        Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),
+        Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
+        Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };

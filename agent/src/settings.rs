@@ -83,7 +83,11 @@ impl Settings {
     }
 }
 
-fn pipeline_text(path: Option<String>, text: Option<String>) -> Result<PipelineText> {
+/// Where a pipeline's text comes from.
+///
+/// # Errors
+/// Neither is given.
+pub(crate) fn pipeline_text(path: Option<String>, text: Option<String>) -> Result<PipelineText> {
     match (path, text) {
         (Some(path), _) => Ok(PipelineText::Files(path)),
         (None, Some(text)) => Ok(PipelineText::Inline(text)),
@@ -108,7 +112,11 @@ fn order(mode: &str, workers: usize) -> Result<Order> {
     }
 }
 
-fn ecs(mode: &str) -> Result<Ecs> {
+/// The ECS mode called `mode`.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) fn ecs(mode: &str) -> Result<Ecs> {
     Ecs::parse(mode).with_context(|| format!("`--pipeline.ecs_compatibility {mode}`: it takes disabled, v1 or v8"))
 }
 

@@ -10,6 +10,7 @@ use elkhound_config::ast::CompareOp;
 use crate::event::Event;
 use crate::filter::Context;
 use crate::path::Path;
+use crate::print;
 use crate::regex::{Budget, Regex};
 use crate::value::Value;
 
@@ -94,6 +95,39 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The field references that it looks at, each once, in the order in which they stand there.
+    pub fn fields(&self) -> Vec<&Path> {
+        let mut fields = Vec::new();
+        self.collect_fields(&mut fields);
+        fields
+    }
+
+    fn collect_fields<'a>(&'a self, fields: &mut Vec<&'a Path>) {
+        let mut operands = |operands: &[&'a Operand]| {
+            for operand in operands {
+                if let Operand::Field(path) = operand
+                    && !fields.iter().any(|known| known.to_string() == path.to_string())
+                {
+                    fields.push(path);
+                }
+            }
+        };
+        match self {
+            Self::And(left, right) | Self::Or(left, right) | Self::Xor(left, right) | Self::Nand(left, right) => {
+                left.collect_fields(fields);
+                right.collect_fields(fields);
+            }
+            Self::Not(inner) => inner.collect_fields(fields),
+            Self::Truthy(operand) | Self::Match(operand, ..) => operands(&[operand]),
+            Self::Equal(left, right, _) | Self::Compare(left, _, right) | Self::In(left, right, _) => {
+                operands(&[left, right]);
+            }
+            Self::Constant(_) => {}
+        }
+    }
+}
+
 fn is_in(needle: &Operand, hay: &Operand, event: &Event) -> bool {
     let (left, right) = (needle.value(event), hay.value(event));
     let fields = matches!((needle, hay), (Operand::Field(_), Operand::Field(_)));
@@ -150,7 +184,7 @@ impl fmt::Display for Operand {
         match self {
             Self::Field(path) => write!(f, "{path}"),
             Self::Constant(Value::Text(text)) => write!(f, "{:?}", text.as_str()),
-            Self::Constant(value) => write!(f, "{value:?}"),
+            Self::Constant(value) => f.write_str(&print::ruby_text(value)),
         }
     }
 }

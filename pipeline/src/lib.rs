@@ -7,7 +7,7 @@
 //! | [`filter`], [`codec`] | the plugins, one file each, and their tables |
 //! | [`plan`] | the tree of a pipeline file made executable; the one meeting point of language and plugins |
 //! | [`flow`] | queue, workers, batches and receipts |
-//! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, texts as Logstash prints them |
+//! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`yaml`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, YAML, texts as Logstash prints them |
 //! | [`setup`], [`docs`] | what plugins are told when a pipeline is loaded, and what they tell about themselves |
 //!
 //! Nothing here opens a socket or a file or reads the wall clock: the agent passes those in.
@@ -32,4 +32,4 @@ pub mod template;
 pub mod text;
 pub mod time;
 pub mod value;
-mod yaml;
+pub mod yaml;

@@ -18,9 +18,11 @@ use crate::flow::worker::survives;
 
 mod compile;
 mod ids;
+mod trace;
 mod unknown;
 
 pub use compile::{Compiled, compile};
+pub use trace::{Entry, Seen, Trace};
 pub use unknown::{NOT_THERE_YET, unknown};
 
 /// A compiled pipeline.
@@ -83,6 +85,9 @@ enum Step {
 struct Arm {
     condition: Condition,
     body: Vec<Step>,
+    /// Where the condition stands, and how it is written there; for traces.
+    place: Box<str>,
+    written: Box<str>,
 }
 
 /// The outputs that an event goes to.
@@ -287,13 +292,7 @@ impl Plan {
 
     /// One filter on one event. Returns the group when it made further events.
     fn apply(&self, number: usize, event: &mut Event, cx: &mut Context) -> Group {
-        let placed = &self.filters[number];
-        cx.counts[number].entered += 1;
-        let mut outcome = Outcome::Passed;
-        if !survives(|| outcome = placed.filter.filter(event, cx)) {
-            outcome = Outcome::Failed("it panicked, which is a defect of elkhound".into());
-        }
-        self.settle(placed, outcome, event, cx);
+        self.act(number, event, cx);
         if cx.has_made() {
             let mut group = vec![std::mem::take(event)];
             self.collect(number, &mut group, cx);
@@ -301,6 +300,18 @@ impl Plan {
         }
         cx.counts[number].left += u64::from(!event.is_cancelled());
         None
+    }
+
+    /// The filter's own work and its common options; what it makes waits in the context.
+    #[inline]
+    fn act(&self, number: usize, event: &mut Event, cx: &mut Context) {
+        let placed = &self.filters[number];
+        cx.counts[number].entered += 1;
+        let mut outcome = Outcome::Passed;
+        if !survives(|| outcome = placed.filter.filter(event, cx)) {
+            outcome = Outcome::Failed("it panicked, which is a defect of elkhound".into());
+        }
+        self.settle(placed, outcome, event, cx);
     }
 
     /// Appends what filter `number` has made to `group`.

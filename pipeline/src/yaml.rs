@@ -1,4 +1,4 @@
-//! YAML files that filters name: translate's dictionaries and useragent's patterns.
+//! YAML files that filters name (translate's dictionaries, useragent's patterns), and the agent's files of test cases, for which lines are kept.
 //!
 //! The syntax is left to the crate `saphyr-parser`; what a plain scalar means is Ruby's Psych (YAML 1.1): `yes`, `no`, `on` and `off` are
 //! booleans, `010` is 8, `1:30` is 5400, `1_000` is 1000. Left out: tags, merge keys (`<<` is a name like any other), dates
@@ -10,6 +10,7 @@ use std::fmt;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use crate::json::{self, Numbers};
 use crate::map::Map;
 use crate::number;
 use crate::print;
@@ -21,13 +22,81 @@ const DEPTH: usize = 100;
 /// How many values aliases may add; a few lines of aliases to aliases could ask for more than there is memory.
 const COPIES: usize = 1_000_000;
 
-/// Why a file can't be read as YAML.
+/// Why a text can't be read as YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct YamlError(String);
+pub struct YamlError {
+    /// The line, from 1.
+    pub line: usize,
+    message: String,
+}
 
 impl fmt::Display for YamlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+/// What a scalar without quotes means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalars {
+    /// What Ruby makes of it.
+    Ruby,
+    /// What JSON makes of it; for the rest, which is no JSON, as Ruby.
+    Json,
+}
+
+/// A value with the line on which it stands, for files whose mistakes are told to people.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// From 1.
+    pub line: usize,
+    /// What stands there.
+    pub content: Content,
+}
+
+/// What a [`Node`] holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A text, number, boolean or null.
+    Scalar(Value),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping in its order; keys may be of any kind, and come twice.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// The value without its lines; the keys of maps become texts.
+    pub fn value(&self) -> Value {
+        match &self.content {
+            Content::Scalar(value) => value.clone(),
+            Content::List(list) => Value::list(list.iter().map(Node::value).collect()),
+            Content::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| (print::ruby_text(&key.value()), value.value()));
+                entries.collect::<Map>().into()
+            }
+        }
+    }
+}
+
+/// The first document of a text with its lines; nothing when the text is empty.
+///
+/// # Errors
+/// [`YamlError`] for what is no YAML, and beyond the limits above.
+pub fn read(text: &str, scalars: Scalars) -> Result<Option<Node>, YamlError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader =
+        Reader { parser: Parser::new_from_str(text), scalars, anchors: HashMap::new(), copies: 0, line: 1 };
+    loop {
+        match reader.next()? {
+            Event::StreamEnd => return Ok(None),
+            event @ (Event::MappingStart(..) | Event::SequenceStart(..) | Event::Scalar(..)) => {
+                return reader.node(event, 0).map(Some);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -36,97 +105,109 @@ impl fmt::Display for YamlError {
 /// # Errors
 /// [`YamlError`] for what is no YAML or no mapping, and beyond the limits above.
 pub(crate) fn mapping(text: &str) -> Result<Vec<(Value, Value)>, YamlError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), copies: 0 };
-    loop {
-        match reader.next()? {
-            Event::MappingStart(..) => return reader.entries(0),
-            Event::StreamEnd => return Ok(Vec::new()),
-            Event::Scalar(..) | Event::SequenceStart(..) => return Err(YamlError("it is no mapping".to_owned())),
-            _ => {}
+    match read(text, Scalars::Ruby)? {
+        None => Ok(Vec::new()),
+        Some(Node { content: Content::Map(entries), .. }) => {
+            Ok(entries.iter().map(|(key, value)| (key.value(), value.value())).collect())
         }
+        Some(node) => Err(YamlError { line: node.line, message: "it is no mapping".to_owned() }),
     }
 }
 
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    anchors: HashMap<usize, Value>,
+    scalars: Scalars,
+    anchors: HashMap<usize, Node>,
     copies: usize,
+    /// Of the last event.
+    line: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Event<'a>, YamlError> {
         match self.parser.next_event() {
-            Some(Ok((event, _))) => Ok(event),
-            Some(Err(error)) => Err(YamlError(error.to_string())),
+            Some(Ok((event, span))) => {
+                self.line = span.start.line();
+                Ok(event)
+            }
+            Some(Err(error)) => Err(YamlError { line: error.marker().line(), message: error.to_string() }),
             None => Ok(Event::StreamEnd),
         }
     }
 
+    fn error(&self, message: impl Into<String>) -> YamlError {
+        YamlError { line: self.line, message: message.into() }
+    }
+
     /// The rest of a mapping.
-    fn entries(&mut self, depth: usize) -> Result<Vec<(Value, Value)>, YamlError> {
+    fn entries(&mut self, depth: usize) -> Result<Vec<(Node, Node)>, YamlError> {
         let mut entries = Vec::new();
         loop {
             let event = self.next()?;
             if event == Event::MappingEnd {
                 return Ok(entries);
             }
-            let key = self.value(event, depth)?;
+            let key = self.node(event, depth)?;
             let event = self.next()?;
-            entries.push((key, self.value(event, depth)?));
+            entries.push((key, self.node(event, depth)?));
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Value>, YamlError> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, YamlError> {
         let mut list = Vec::new();
         loop {
             match self.next()? {
                 Event::SequenceEnd => return Ok(list),
-                event => list.push(self.value(event, depth)?),
+                event => list.push(self.node(event, depth)?),
             }
         }
     }
 
-    fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value, YamlError> {
+    fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Node, YamlError> {
         if depth == DEPTH {
-            return Err(YamlError(format!("it is nested more than {DEPTH} deep")));
+            return Err(self.error(format!("it is nested more than {DEPTH} deep")));
         }
-        let (anchor, value) = match event {
+        let line = self.line;
+        let (anchor, content) = match event {
             Event::Alias(anchor) => return self.copy(anchor),
-            Event::Scalar(text, style, anchor, _) => (anchor, scalar(&text, style)),
-            Event::SequenceStart(anchor, _) => (anchor, Value::list(self.list(depth + 1)?)),
-            Event::MappingStart(anchor, _) => {
-                let entries = self.entries(depth + 1)?.into_iter();
-                (anchor, entries.map(|(key, value)| (print::ruby_text(&key), value)).collect::<Map>().into())
-            }
-            _ => return Err(YamlError("it ends in the middle".to_owned())),
+            Event::Scalar(text, style, anchor, _) => (anchor, Content::Scalar(self.scalar(&text, style))),
+            Event::SequenceStart(anchor, _) => (anchor, Content::List(self.list(depth + 1)?)),
+            Event::MappingStart(anchor, _) => (anchor, Content::Map(self.entries(depth + 1)?)),
+            _ => return Err(self.error("it ends in the middle")),
         };
+        let node = Node { line, content };
         if anchor > 0 {
-            self.anchors.insert(anchor, value.clone());
+            self.anchors.insert(anchor, node.clone());
         }
-        Ok(value)
+        Ok(node)
     }
 
-    fn copy(&mut self, anchor: usize) -> Result<Value, YamlError> {
-        let value = self.anchors.get(&anchor).cloned().unwrap_or_default();
-        self.copies += count(&value);
+    fn copy(&mut self, anchor: usize) -> Result<Node, YamlError> {
+        let null = Node { line: self.line, content: Content::Scalar(Value::Null) };
+        let node = self.anchors.get(&anchor).cloned().unwrap_or(null);
+        self.copies += count(&node);
         if self.copies > COPIES {
-            return Err(YamlError(format!("its aliases stand for more than {COPIES} values")));
+            return Err(self.error(format!("its aliases stand for more than {COPIES} values")));
         }
-        Ok(value)
+        Ok(node)
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle) -> Value {
+        let as_json = || json::parse(text, Numbers::Doubles).ok();
+        match (style, self.scalars) {
+            (ScalarStyle::Plain, Scalars::Json) => as_json().unwrap_or_else(|| plain(text)),
+            (ScalarStyle::Plain, Scalars::Ruby) => plain(text),
+            _ => Value::text(text),
+        }
     }
 }
 
-fn count(value: &Value) -> usize {
-    match value {
-        Value::List(list) => 1 + list.iter().map(count).sum::<usize>(),
-        Value::Map(map) => 1 + map.iter().map(|(_, value)| count(value)).sum::<usize>(),
-        _ => 1,
+fn count(node: &Node) -> usize {
+    match &node.content {
+        Content::Scalar(_) => 1,
+        Content::List(list) => 1 + list.iter().map(count).sum::<usize>(),
+        Content::Map(entries) => 1 + entries.iter().map(|(_, value)| count(value)).sum::<usize>(),
     }
-}
-
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    if style == ScalarStyle::Plain { plain(text) } else { Value::text(text) }
 }
 
 /// What a scalar without quotes means. Source: Psych 5, `scalar_scanner.rb`.
@@ -298,6 +379,17 @@ mod tests {
             text.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{previous}"); 10].join(",")));
         }
         assert!(mapping(&text).is_err());
+    }
+
+    #[test]
+    fn lines_are_kept() {
+        let node = read("a: 1\nb:\n  - x\n  - {c: 1e5}\n", Scalars::Json).unwrap().unwrap();
+        let Content::Map(entries) = &node.content else { panic!("{node:?}") };
+        let Content::List(list) = &entries[1].1.content else { panic!("{node:?}") };
+        assert_eq!((entries[1].0.line, list[0].line, list[1].line), (2, 3, 4));
+        assert_eq!(inspected(&list[1].value()), r#"{"c" => 100000.0}"#);
+        assert_eq!(read("a: [1\nb: 2\n", Scalars::Ruby).unwrap_err().line, 2);
+        assert!(read("# nothing\n", Scalars::Ruby).unwrap().is_none());
     }
 
     #[test]

@@ -58,6 +58,15 @@ impl Event {
     pub fn to_map(&self) -> Map {
         self.fields().map(|(name, value)| (Text::clone(name), value.clone())).collect()
     }
+
+    /// All fields as one map, `@metadata` among them where it holds anything.
+    pub fn to_whole_map(&self) -> Map {
+        let mut fields = self.to_map();
+        if !self.metadata.is_empty() {
+            fields.insert("@metadata".into(), self.metadata.clone().into());
+        }
+        fields
+    }
 }
 
 #[cfg(test)]

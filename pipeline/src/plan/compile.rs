@@ -38,13 +38,13 @@ pub fn compile(
         steps.extend(filters.steps(&section.body));
     }
     let placed = filters.placed;
-    let mut outputs = Plugins { diagnostics, found: Vec::new() };
+    let mut outputs = Plugins { source, diagnostics, found: Vec::new() };
     let mut routes = Vec::new();
     for section in sections(document, SectionKind::Output) {
         routes.extend(outputs.steps(&section.body));
     }
     let outputs = outputs.found;
-    let mut inputs = Plugins { diagnostics, found: Vec::new() };
+    let mut inputs = Plugins { source, diagnostics, found: Vec::new() };
     for section in sections(document, SectionKind::Input) {
         inputs.steps(&section.body);
     }
@@ -73,7 +73,7 @@ impl Filters<'_> {
         match statement {
             Statement::Plugin(plugin) => self.place(plugin),
             Statement::Branch(branch) => {
-                let arms = arms(branch, self.diagnostics);
+                let arms = arms(branch, self.source, self.diagnostics);
                 let bodies: Vec<Vec<Step>> = branch.arms.iter().map(|arm| self.steps(&arm.body)).collect();
                 let otherwise = branch.otherwise.as_deref().map(|body| self.steps(body)).unwrap_or_default();
                 join(arms, bodies, otherwise)
@@ -109,6 +109,7 @@ impl Filters<'_> {
 
 /// Collects the plugins of a section that the agent makes.
 struct Plugins<'a> {
+    source: &'a Source,
     diagnostics: &'a mut Vec<Diagnostic>,
     found: Vec<Plugin>,
 }
@@ -125,7 +126,7 @@ impl Plugins<'_> {
                 Some(Step::Plugin(self.found.len() - 1))
             }
             Statement::Branch(branch) => {
-                let arms = arms(branch, self.diagnostics);
+                let arms = arms(branch, self.source, self.diagnostics);
                 let bodies: Vec<Vec<Step>> = branch.arms.iter().map(|arm| self.steps(&arm.body)).collect();
                 let otherwise = branch.otherwise.as_deref().map(|body| self.steps(body)).unwrap_or_default();
                 join(arms, bodies, otherwise)
@@ -134,15 +135,29 @@ impl Plugins<'_> {
     }
 }
 
-fn arms(branch: &Branch, diagnostics: &mut Vec<Diagnostic>) -> Vec<Option<Condition>> {
-    branch.arms.iter().map(|arm| Condition::compile(&arm.condition, diagnostics)).collect()
+/// The conditions of a branch, each with its place and how it is written.
+fn arms(branch: &Branch, source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Option<Arm>> {
+    let mut arm = |arm: &elkhound_config::ast::Arm| {
+        let condition = Condition::compile(&arm.condition, diagnostics)?;
+        let place = source.place(arm.span.start).to_string().into();
+        Some(Arm { condition, body: Vec::new(), place, written: written(arm, source).into() })
+    };
+    branch.arms.iter().map(&mut arm).collect()
+}
+
+/// A condition as it stands in the file: up to the brace that opens its block.
+fn written<'a>(arm: &elkhound_config::ast::Arm, source: &'a Source) -> &'a str {
+    let text = source.text().get(arm.span.start as usize..).unwrap_or_default();
+    let last = arm.condition.span().end.saturating_sub(arm.span.start) as usize;
+    let brace = text.get(last..).and_then(|rest| rest.find('{')).map_or(last, |brace| last + brace);
+    text.get(..brace).unwrap_or_default().trim_end()
 }
 
 /// Arms whose condition did not compile are left out: their mistake has been reported, and the plan won't run.
 /// Conditions behind which there is nothing to do are not even evaluated: they can't drop an event, as in Logstash.
-fn join(conditions: Vec<Option<Condition>>, bodies: Vec<Vec<Step>>, otherwise: Vec<Step>) -> Option<Step> {
-    let arms = conditions.into_iter().zip(bodies);
-    let mut arms: Vec<Arm> = arms.filter_map(|(condition, body)| Some(Arm { condition: condition?, body })).collect();
+fn join(arms: Vec<Option<Arm>>, bodies: Vec<Vec<Step>>, otherwise: Vec<Step>) -> Option<Step> {
+    let arms = arms.into_iter().zip(bodies);
+    let mut arms: Vec<Arm> = arms.filter_map(|(arm, body)| Some(Arm { body, ..arm? })).collect();
     while otherwise.is_empty() && arms.last().is_some_and(|arm| arm.body.is_empty()) {
         arms.pop();
     }
