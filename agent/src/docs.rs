@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use elkhound_config::options::OptionSpec;
 use elkhound_config::suggest;
 use elkhound_pipeline::docs::markdown;
-use elkhound_pipeline::filter;
+use elkhound_pipeline::{codec, filter};
 
 use crate::{input, output};
 
@@ -69,5 +69,53 @@ fn entries() -> Vec<Entry> {
         docs: kind.docs,
         options: kind.options,
     });
-    inputs.chain(filters).chain(outputs).collect()
+    let codecs = codec::KINDS.iter().map(|kind| Entry {
+        section: "codec",
+        name: kind.name,
+        docs: kind.docs,
+        options: kind.options,
+    });
+    inputs.chain(filters).chain(outputs).chain(codecs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use elkhound_config::parser::Escapes;
+    use elkhound_config::render;
+    use elkhound_config::source::Source;
+    use elkhound_pipeline::docs::{examples, promised_options};
+    use elkhound_pipeline::setup::Ecs;
+
+    use super::*;
+    use crate::trial::Trial;
+
+    #[test]
+    fn options_and_their_documentation_are_the_same() {
+        for entry in entries() {
+            // Where there are too many to tell, the table below the docs is referred to.
+            let all = entry.docs.contains("lists all of them");
+            for option in entry.options {
+                let named = all || entry.docs.contains(&format!("`{}`", option.name));
+                assert!(named, "the docs of {} {} do not name its option `{}`", entry.section, entry.name, option.name);
+            }
+            for promised in promised_options(entry.docs) {
+                let there = entry.options.iter().any(|option| option.name == promised);
+                assert!(there, "the docs of {} {} promise an option `{promised}`", entry.section, entry.name);
+            }
+        }
+    }
+
+    /// What examples of filters make of their events is looked at in `elkhound-pipeline`.
+    #[test]
+    fn every_plugin_has_an_example_that_is_no_mistake() {
+        for entry in entries().iter().filter(|entry| entry.section != "filter") {
+            let examples = examples(entry.docs);
+            assert!(!examples.is_empty(), "the docs of {} {} have no example", entry.section, entry.name);
+            for example in examples {
+                let source = Source::of(entry.name, &example.pipeline);
+                let refused = Trial::new(&source, Ecs::V8, Escapes::Kept, Box::new(|_| {})).err();
+                assert!(refused.is_none(), "{}", render::all(&refused.unwrap_or_default(), &source, false));
+            }
+        }
+    }
 }

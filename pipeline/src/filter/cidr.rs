@@ -17,6 +17,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"source":{"ip":"10.1.2.3"}}
+//! =>
+//! {"source":{"ip":"10.1.2.3"},"tags":["internal"]}
+//! ```
+//!
 //! ## On failure
 //!
 //! What is no address or network is skipped without a tag. IPv4 addresses written as IPv6 (`::ffff:10.1.2.3`) are IPv6.

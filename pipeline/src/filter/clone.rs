@@ -16,6 +16,13 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"m","password":"p"}
+//! =>
+//! {"message":"m","password":"p"}
+//! {"message":"m","tags":["audit"]}
+//! ```
+//!
 //! ## On failure
 //!
 //! It can't fail.

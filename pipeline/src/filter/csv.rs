@@ -21,6 +21,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"ann,12.50"}
+//! =>
+//! {"message":"ann,12.50","user":"ann","amount":12.5}
+//! ```
+//!
 //! ## On failure
 //!
 //! What is no row, and a value that can't be put into its field, tag the event `_csvparsefailure`; columns before stay.

@@ -15,6 +15,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"a.b":1}
+//! =>
+//! {"a":{"b":1}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A field that can't be set (`a.b` below an `a` that is a text) tags the event `_de_dot_error` and stays; the common

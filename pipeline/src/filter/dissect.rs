@@ -14,16 +14,23 @@
 //! - `mapping`: field → how it is taken apart.
 //! - `convert_datatype`: field → `int` or `float`; done after the mappings.
 //! - `tag_on_failure` (default `["_dissectfailure"]`).
+//! - `ecs_compatibility`: accepted, makes no difference.
 //!
 //! ## Example
 //!
 //! ```text
 //! filter {
 //!   dissect {
-//!     mapping => { "message" => "%{ip} - %{user} [%{ts}] %{rest}" }
+//!     mapping => { "message" => "%{ip} - %{user} [%{ts}] %{code} %{rest}" }
 //!     convert_datatype => { "code" => "int" }
 //!   }
 //! }
+//! ```
+//!
+//! ```json
+//! {"message":"10.0.0.1 - ann [09:43] 200 sent"}
+//! =>
+//! {"message":"10.0.0.1 - ann [09:43] 200 sent","ip":"10.0.0.1","user":"ann","ts":"09:43","code":200,"rest":"sent"}
 //! ```
 //!
 //! ## On failure

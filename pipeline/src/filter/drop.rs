@@ -10,8 +10,15 @@
 //!
 //! ```text
 //! filter {
-//!   if [level] == "debug" { drop { percentage => 90 } }
+//!   if [level] == "debug" { drop { } }
 //! }
+//! ```
+//!
+//! ```json
+//! {"level":"debug"}
+//! {"level":"info"}
+//! =>
+//! {"level":"info"}
 //! ```
 //!
 //! ## On failure

@@ -21,6 +21,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"host":"web1","message":"m"}
+//! =>
+//! {"host":"web1","message":"m","@metadata":{"id":"fd7202c1078c42b7ff887cd2fbc2ba6c0983cbb680111741329e874e82d5fb1a"}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A missing field makes no fingerprint, and the common options are applied all the same. What ends Logstash's worker (the punctuation

@@ -14,6 +14,7 @@
 //! - `timeout_millis` (default 30000, 0 for none), `timeout_scope`: how much work an event may cost. Patterns without back-references and unlimited look-around
 //!   take linear time whatever the text.
 //! - `named_captures_only` (default true), `keep_empty_captures` (default false), `target`.
+//! - `ecs_compatibility`: `disabled` takes the patterns with the old field names; otherwise they have the names of ECS.
 //!
 //! ## Example
 //!
@@ -21,6 +22,12 @@
 //! filter {
 //!   grok { match => { "message" => "%{IP:client} %{WORD:method} %{NUMBER:bytes:int}" } }
 //! }
+//! ```
+//!
+//! ```json
+//! {"message":"10.0.0.1 GET 512"}
+//! =>
+//! {"message":"10.0.0.1 GET 512","client":"10.0.0.1","method":"GET","bytes":512}
 //! ```
 //!
 //! ## On failure

@@ -19,6 +19,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"{\"level\":\"info\",\"n\":1}"}
+//! =>
+//! {"message":"{\"level\":\"info\",\"n\":1}","app":{"level":"info","n":1}}
+//! ```
+//!
 //! ## On failure
 //!
 //! The event is tagged `_jsonparsefailure` when the text is no JSON, or is no object and there is no `target`, or one of its names

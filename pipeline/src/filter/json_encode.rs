@@ -13,6 +13,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"payload":{"a":1}}
+//! =>
+//! {"payload":{"a":1},"event":{"original":"{\"a\":1}"}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A field that can't be set tags the event `_jsongeneratefailure`. A missing source is written as `null`.

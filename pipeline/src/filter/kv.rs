@@ -31,6 +31,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"url":{"query":"id=7&lang=de"}}
+//! =>
+//! {"url":{"query":"id=7&lang=de","params":{"id":"7","lang":"de"}}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A key that is no field reference (`arr[]`), an element of a list that is no text, and a text in an option that can't be

@@ -22,6 +22,8 @@ mod date;
 mod de_dot;
 mod dissect;
 mod drop;
+#[cfg(test)]
+mod examples;
 mod fingerprint;
 mod geoip;
 mod grok;

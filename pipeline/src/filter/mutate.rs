@@ -30,6 +30,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"lvl":"info","status":"200","path":"/cart?id=7","agent":"x"}
+//! =>
+//! {"level":"info","status":200,"path":"/cart"}
+//! ```
+//!
 //! ## On failure
 //!
 //! What was done stays done, the rest and the common options are skipped, and the event is tagged `_mutate_error`.

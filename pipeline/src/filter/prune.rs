@@ -18,6 +18,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"m","log":{"level":"info"},"noise":1}
+//! =>
+//! {"message":"m","log":{"level":"info"}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A value that is no text under a rule for values ends Logstash's worker; here it is counted as a failure, and the event goes on

@@ -18,6 +18,13 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"response":{"items":["a","b"]}}
+//! =>
+//! {"item":"a"}
+//! {"item":"b"}
+//! ```
+//!
 //! ## On failure
 //!
 //! A field that is neither text nor list, or is missing, tags `_split_type_failure`.

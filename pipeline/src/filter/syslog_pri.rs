@@ -18,6 +18,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"<34>su: failed"}
+//! =>
+//! {"message":"su: failed","log":{"syslog":{"priority":"34","facility":{"code":4,"name":"security/authorization"},"severity":{"code":2,"name":"critical"}}}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A facility beyond its labels is tagged `_syslogpriparsefailure`, and no name is set; the common options are applied all the same. Text that

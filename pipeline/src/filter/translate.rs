@@ -30,6 +30,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"http":{"response":{"status_code":404}}}
+//! =>
+//! {"http":{"response":{"status_code":404,"reason":"Not Found"}}}
+//! ```
+//!
 //! ## On failure
 //!
 //! Without a match and without `fallback` the event stays as it is, and the common options are skipped, unless target and source are the same

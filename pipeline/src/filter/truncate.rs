@@ -11,8 +11,14 @@
 //!
 //! ```text
 //! filter {
-//!   truncate { fields => ["message"] length_bytes => 32766 add_tag => ["truncated"] }
+//!   truncate { fields => ["message"] length_bytes => 10 add_tag => ["truncated"] }
 //! }
+//! ```
+//!
+//! ```json
+//! {"message":"a long line indeed"}
+//! =>
+//! {"message":"a long lin","tags":["truncated"]}
 //! ```
 //!
 //! ## On failure

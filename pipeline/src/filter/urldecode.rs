@@ -17,6 +17,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"url":{"query":"q=caf%C3%A9"}}
+//! =>
+//! {"url":{"query":"q=café"}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A field that can't be set tags the event; the common options follow all the same. Bytes that are no UTF-8 show as `\xFF`.

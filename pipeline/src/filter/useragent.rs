@@ -19,6 +19,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"user_agent":{"original":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}}
+//! =>
+//! {"user_agent":{"original":"…","name":"Firefox","version":"140.0","device":{"name":"Other"},"os":{"name":"Linux","full":"Linux"}},"@metadata":{"filter":{"user_agent":{"version":{"major":"140","minor":"0"}}}}}
+//! ```
+//!
 //! ## On failure
 //!
 //! A missing or empty source leaves the event as it is. A number or boolean, which ends Logstash's worker, tags it

@@ -13,6 +13,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"message":"m"}
+//! =>
+//! {"message":"m","event":{"id":"…"}}
+//! ```
+//!
 //! ## On failure
 //!
 //! Nothing can fail but a field that can't be set, which counts as a failure of the filter.
