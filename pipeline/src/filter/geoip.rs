@@ -1,14 +1,14 @@
-//! Says where an address is: city, country, network owner, from a database in MaxMind's format that you name.
+//! Says where an address is: city, country, network owner, from a database in MaxMind's format.
 //!
 //! ## Options
 //!
 //! - `source` (needed): the field with the address. Of a list the first element counts.
-//! - `database` (needed): the file, as `GeoLite2-City.mmdb`. City, Country, ASN, ISP, Domain, Enterprise and Anonymous-IP databases are known.
+//! - `database`: the file, as `GeoLite2-City.mmdb`; without it, what `geoipupdate` keeps in `/var/lib/GeoIP` or `/usr/share/GeoIP`. City, Country, ASN, ISP, Domain, Enterprise and Anonymous-IP databases are known.
 //! - `target` (default `geoip`; with ECS what stands before `[ip]` in the source): below which field the answer goes.
 //! - `fields`: what is wanted, as `["city_name", "location"]`; by default what the kind of database is used for.
 //! - `tag_on_failure` (default `["_geoip_lookup_failure"]`).
 //! - `cache_size` (default 1000): accepted; a look-up takes about a microsecond.
-//! - `default_database_type`: accepted; the database says itself what it is.
+//! - `default_database_type` (`City`, the default, or `ASN`): which one is taken where `database` is not set.
 //! - `ecs_compatibility`: with ECS the fields are `[geo][city_name]`, `[as][number]` and so on, otherwise `city_name`, `asn`.
 //!
 //! ## Example
@@ -19,6 +19,12 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"source":{"ip":"10.1.2.3"}}
+//! =>
+//! {"source":{"ip":"10.1.2.3","geo":{"city_name":"Linz","country_name":"Austria","country_iso_code":"AT","region_iso_code":"AT-4","location":{"lat":48.3,"lon":14.3}},"mmdb":{"dma_code":501}}}
+//! ```
+//!
 //! ## On failure
 //!
 //! What is missing, no address, or not in the database is tagged `_geoip_lookup_failure`. A number or a map, which ends Logstash's worker,
@@ -26,8 +32,8 @@
 //!
 //! ## Differences from Logstash
 //!
-//! No database comes with elkhound and none is downloaded, so `database` is needed. A host name is not looked up. The file is
-//! read when the pipeline is loaded.
+//! No database comes with elkhound and none is downloaded: where there is none, `-t` warns and every event is tagged as a failure. A host name is
+//! not looked up. The file is read when the pipeline is loaded.
 
 use std::net::IpAddr;
 
@@ -43,6 +49,7 @@ use crate::setup::{Ecs, Setup};
 use crate::text::Text;
 use crate::value::Value;
 
+mod database;
 mod fields;
 
 use fields::{COUNTRY_CODE, Content, Field, LATITUDE, LONGITUDE, REGION_CODE, Shape};
@@ -56,8 +63,8 @@ const TYPES: OptionKind = OptionKind::OneOf(&["City", "ASN"]);
 
 const OPTIONS: &[OptionSpec] = &[
     optional("cache_size", OptionKind::Number, "1000", "accepted; see above"),
-    optional("database", OptionKind::Path, "", "the database's file; needed"),
-    optional("default_database_type", TYPES, "City", "accepted; see above"),
+    optional("database", OptionKind::Path, "what geoipupdate keeps", "the database's file"),
+    optional("default_database_type", TYPES, "City", "which database is taken where none is named"),
     optional("ecs_compatibility", ECS_MODES, "the pipeline's", "which field names"),
     optional("fields", OptionKind::Array, "by the database's kind", "what is wanted"),
     OptionSpec {
@@ -80,13 +87,13 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
     let ecs = setup.ecs_of(options) != Ecs::Disabled;
     let source = options.text("source")?;
     let target = target(&source, ecs, options);
-    let database = database(options, setup);
+    let database = database::open(options, setup);
     let (target, database) = (target?, database?);
-    let wanted = wanted(&database, &target, ecs, options)?;
+    let wanted = wanted(&database.kind, &target, ecs, options)?;
     Some(Box::new(Geoip {
         source: Reference::plain(&source),
-        needs_place: database.metadata().database_type.contains("City"),
-        database,
+        needs_place: database.kind.contains("City"),
+        database: database.reader,
         wanted,
         failure_tags: options.texts_or("tag_on_failure", &["_geoip_lookup_failure"]),
         target: Path::parse(&target).ok()?,
@@ -118,28 +125,7 @@ fn target(source: &str, ecs: bool, options: &mut Options<'_>) -> Option<String> 
     Some(target)
 }
 
-fn database(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Reader<Vec<u8>>> {
-    let Some(path) = options.text("database") else {
-        let help = "download one, as GeoLite2-City.mmdb of MaxMind, and name its file";
-        options.fail("database", "geoip needs the option `database`; none comes with elkhound", help);
-        return None;
-    };
-    let read = (setup.read_file)(std::path::Path::new(&path)).map_err(|error| error.to_string());
-    match read.and_then(|bytes| Reader::from_source(bytes).map_err(|error| error.to_string())) {
-        Ok(reader) => Some(reader),
-        Err(why) => {
-            options.fail(
-                "database",
-                &format!("`{path}` can't be used: {why}"),
-                "name a file in MaxMind's format (.mmdb)",
-            );
-            None
-        }
-    }
-}
-
-fn wanted(database: &Reader<Vec<u8>>, target: &str, ecs: bool, options: &mut Options<'_>) -> Option<Vec<Wanted>> {
-    let kind = &database.metadata().database_type;
+fn wanted(kind: &str, target: &str, ecs: bool, options: &mut Options<'_>) -> Option<Vec<Wanted>> {
     let Some(defaults) = fields::defaults(kind, ecs) else {
         let message = format!("a database of the kind `{kind}` is not known");
         options.fail(
@@ -169,7 +155,7 @@ fn wanted(database: &Reader<Vec<u8>>, target: &str, ecs: bool, options: &mut Opt
 struct Geoip {
     source: Reference,
     target: Path,
-    database: Reader<Vec<u8>>,
+    database: Option<Reader<Vec<u8>>>,
     wanted: Vec<Wanted>,
     /// A City database's record without a place is as good as none.
     needs_place: bool,
@@ -241,7 +227,8 @@ impl Geoip {
     }
 
     fn values(&self, address: IpAddr) -> Result<Vec<(&Path, Value)>, MaxMindDbError> {
-        let record = self.database.lookup(address)?;
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let record = database.lookup(address)?;
         if !record.has_data() || (self.needs_place && !has_place(&record)?) {
             return Ok(Vec::new());
         }
@@ -312,6 +299,9 @@ fn java_text(address: IpAddr) -> String {
 }
 
 #[cfg(test)]
+pub(crate) use tests::city_database;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::json::{self, Numbers};
@@ -333,6 +323,11 @@ mod tests {
         );
         encode(&json::parse(&metadata, Numbers::Doubles).unwrap(), &mut bytes);
         bytes
+    }
+
+    /// For the example in the documentation.
+    pub(crate) fn city_database() -> Vec<u8> {
+        database("GeoLite2-City", CITY)
     }
 
     /// MaxMind's data format, for texts below 285 bytes and maps below 29 entries.
@@ -383,7 +378,7 @@ mod tests {
             source: Reference::plain("ip"),
             target: Path::parse("geo_of").unwrap(),
             wanted: words.iter().filter_map(|word| Wanted::new(fields::find(word).unwrap(), "geo_of", ecs)).collect(),
-            database,
+            database: Some(database),
             needs_place: kind.contains("City"),
             failure_tags: vec!["_geoip_lookup_failure".to_owned()],
         }
@@ -435,11 +430,5 @@ mod tests {
     #[test]
     fn addresses_are_printed_as_java_does() {
         assert_eq!(java_text("2001:db8::1".parse().unwrap()), "2001:db8:0:0:0:0:0:1");
-    }
-
-    #[test]
-    fn a_database_is_needed_and_said_so() {
-        let mistakes = crate::filter::testing::mistakes("geoip { source => '[source][ip]' }");
-        assert_eq!(mistakes, ["geoip needs the option `database`; none comes with elkhound"]);
     }
 }
