@@ -154,10 +154,18 @@ pub(super) fn merge(existing: Value, new: Value) -> Value {
     Value { kind, span }
 }
 
-/// Entries with one key become a list; other than hashes can't be merged into a hash, and the later value is kept to be
-/// complained about.
+/// Entries with one key become a list. The elements of a list become keys without a value, as Ruby does it; a text or number can't
+/// be merged into a hash, and is kept to be complained about.
 fn merge_hash(entries: Vec<(Value, Value)>, new: Value) -> ValueKind {
-    let ValueKind::Hash(more) = new.kind else { return new.kind };
+    let key_alone = |key: Value| {
+        let (text, span) = (key.text(), key.span);
+        (Value { kind: ValueKind::String(text), span }, Value { kind: ValueKind::Array(Vec::new()), span })
+    };
+    let more = match new.kind {
+        ValueKind::Hash(more) => more,
+        ValueKind::Array(keys) => keys.into_iter().map(key_alone).collect(),
+        kind => return kind,
+    };
     let mut merged = entries;
     for (key, value) in more {
         match merged.iter_mut().find(|(known, _)| known.as_str() == key.as_str()) {

@@ -10,6 +10,7 @@
 //! - `timezone`: where the text names no zone: a name like `Europe/Paris`, an offset like `+01:00`, or `%{}` from the event.
 //! - `locale`: the language of names of months and days, like `de` or `en-US`.
 //! - `tag_on_failure` (default `["_dateparsefailure"]`).
+//! - `precision` (`ms` or `ns`, default `ms`): accepted; `ns` has no effect yet, which `-t` says.
 //!
 //! ## Example
 //!
@@ -19,13 +20,19 @@
 //! }
 //! ```
 //!
+//! ```json
+//! {"ts":"21/Nov/2026:09:43:24 +0100"}
+//! =>
+//! {"@timestamp":"2026-11-21T08:43:24.000Z"}
+//! ```
+//!
 //! ## On failure
 //!
 //! When no format fits, the event is tagged `_dateparsefailure`. An event without the field is left alone.
 //!
 //! ## Differences from Logstash
 //!
-//! Without `timezone`, texts that name no zone are in UTC, not in the zone of the host.
+//! Times have milliseconds, also with `precision => ns`. Without `timezone`, texts that name no zone are in UTC, not in the zone of the host.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -59,6 +66,13 @@ const OPTIONS: &[OptionSpec] = &[
         default: "[]",
         required: false,
         help: "the field, and the formats that are tried in turn",
+    },
+    OptionSpec {
+        name: "precision",
+        kind: OptionKind::OneOf(&["ms", "ns"]),
+        default: "ms",
+        required: false,
+        help: "accepted; times have milliseconds",
     },
     OptionSpec {
         name: "tag_on_failure",
@@ -96,6 +110,9 @@ fn build(options: &mut Options<'_>, _setup: &Setup<'_>) -> Option<Box<dyn Filter
     }
     let formats = compile(formats, options);
     let zone = zone(options);
+    if options.text("precision").as_deref() == Some("ns") {
+        options.warn("precision", "`precision => ns` has no effect yet: times have milliseconds", "leave it out");
+    }
     Some(Box::new(Date {
         source: Reference::plain(field),
         target: target(&options.text_or("target", "@timestamp")),
