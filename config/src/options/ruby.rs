@@ -28,6 +28,15 @@ impl Value {
         }
     }
 
+    /// Ruby's nil, which no file can hold: an empty list that takes up no room in it.
+    fn nil(at: u32) -> Self {
+        Self { kind: ValueKind::Array(Vec::new()), span: Span::new(at, at) }
+    }
+
+    fn is_nil(&self) -> bool {
+        matches!(&self.kind, ValueKind::Array(values) if values.is_empty()) && self.span.start == self.span.end
+    }
+
     /// The value as Ruby writes it in a program.
     fn inspect(&self) -> String {
         match &self.kind {
@@ -36,6 +45,7 @@ impl Value {
                 NumberValue::Integer(integer) => integer.to_string(),
                 NumberValue::Float(float) => float_text(float),
             },
+            ValueKind::Array(_) if self.is_nil() => "nil".to_owned(),
             ValueKind::Array(values) => {
                 let values: Vec<String> = values.iter().map(Self::inspect).collect();
                 format!("[{}]", values.join(", "))
@@ -159,7 +169,7 @@ pub(super) fn merge(existing: Value, new: Value) -> Value {
 fn merge_hash(entries: Vec<(Value, Value)>, new: Value) -> ValueKind {
     let key_alone = |key: Value| {
         let (text, span) = (key.text(), key.span);
-        (Value { kind: ValueKind::String(text), span }, Value { kind: ValueKind::Array(Vec::new()), span })
+        (Value { kind: ValueKind::String(text), span }, Value::nil(span.start))
     };
     let more = match new.kind {
         ValueKind::Hash(more) => more,

@@ -96,6 +96,8 @@ fn lists_are_made_of_anything_and_joined() {
     assert_eq!(texts("add_tag => aa add_tag => bb add_tag => [cc]"), ["aa", "bb", "cc"]);
     assert_eq!(texts("add_tag => aa add_tag => [bb]"), ["aa", "[\"bb\"]"]);
     assert_eq!(texts("add_tag => { \"a\" => \"b\" }"), ["[\"a\", \"b\"]"]);
+    let merged = texts("add_tag => { \"a\" => \"b\" } add_tag => [\"cc\"]");
+    assert_eq!(merged, ["[\"cc\", nil]", "[\"a\", \"b\"]"]);
     assert_eq!(texts("add_tag => [x1 { a => b1 }, cc]"), ["b1", "cc"]);
     assert_eq!(read("numbers => [1, \"2\"]", |options| options.texts("numbers")), ["1", "2"]);
     assert_eq!(mistakes("numbers => [1, aa]"), 1);
