@@ -333,6 +333,7 @@ impl Options {
             wanted,
             cursors,
             files,
+            turns: follow::turns(),
             queue,
             stop: stop.clone(),
         };

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -90,6 +90,20 @@ pub(crate) enum Start {
     End,
 }
 
+/// How many logs may be caught up with at once: dockerd decodes each of them with a thread of its own.
+const CATCHING_UP: usize = 8;
+
+/// The longest turn: a log that grows all the time is never caught up with, and must not keep others waiting.
+const TURN: Duration = Duration::from_secs(10);
+
+/// A log that is silent for so long has been caught up with.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// Lets followers catch up, so many at once.
+pub(crate) fn turns() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(CATCHING_UP))
+}
+
 /// Follows one container.
 pub(crate) struct Follower {
     /// The engine.
@@ -126,6 +140,8 @@ pub(crate) struct Follower {
     pub(crate) unreadable: bool,
     /// Gaps so far, and where the last one began.
     pub(crate) gaps: (u64, Option<i64>),
+    /// Whose turn it is to catch up.
+    pub(crate) turns: Arc<Semaphore>,
     /// How the log is read, if it can be rotated.
     pub(crate) habit: Habit,
 }
@@ -360,9 +376,15 @@ impl Follower {
     async fn read_from(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
         let request = LogRequest { follow: mode != Mode::Proving, tail, only: None };
         let stop = self.stop.clone();
-        let opened = tokio::select! {
+        let turns = Arc::clone(&self.turns);
+        let opened = async {
+            // What is followed until it is proved has just been caught up with.
+            let turn = if mode == Mode::Unproved { None } else { turns.acquire_owned().await.ok() };
+            (turn, self.engine.logs(&self.id, request).await)
+        };
+        let (turn, opened) = tokio::select! {
             () = stop.cancelled() => return Pass::Stop,
-            opened = self.engine.logs(&self.id, request) => opened,
+            opened = opened => opened,
         };
         let stream = match opened {
             Ok(stream) => stream,
@@ -371,7 +393,7 @@ impl Follower {
         let stamps = Stamps::of_driver(&self.container.driver);
         let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
         intake.lines = Lines::new(self.strip_ansi);
-        let mut reading = Reading { stream: Some(stream), mode, intake, gap: None, lines: 0 };
+        let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0 };
         match self.read_stream(&mut reading).await {
             Err(ended) => ended,
             Ok(()) => Pass::End(reading.lines),
@@ -381,9 +403,13 @@ impl Follower {
     /// Reads to the end of the stream, or to what stops it before.
     async fn read_stream(&mut self, reading: &mut Reading) -> Result<(), Pass> {
         let mut deadline = None;
-        let mut heard = Instant::now();
+        let begun = Instant::now();
+        let mut heard = begun;
         loop {
-            let patience = self.patience(reading.mode, heard);
+            let patience = match &reading.turn {
+                Some(_) => Instant::now() + SETTLED,
+                None => self.patience(reading.mode, heard),
+            };
             let Some(stream) = &mut reading.stream else { return Err(Pass::Stalled) };
             let stop = self.stop.clone();
             let read = tokio::select! {
@@ -399,6 +425,9 @@ impl Follower {
             match read {
                 Ok(Some(bytes)) => {
                     heard = Instant::now();
+                    if begun.elapsed() > TURN {
+                        reading.turn = None;
+                    }
                     self.take(reading, &bytes)?;
                 }
                 Ok(None) => {
@@ -412,6 +441,7 @@ impl Follower {
                     self.hand_on(reading).await?;
                     return Err(Pass::Failed(error));
                 }
+                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
                 Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
             }
@@ -499,7 +529,7 @@ impl Follower {
         let charge = match charge {
             Ok(charge) => charge,
             Err(_) => {
-                reading.stream = None;
+                (reading.stream, reading.turn) = (None, None);
                 tokio::select! {
                     () = self.stop.cancelled() => return Err(Pass::Stop),
                     charge = charging => charge,
@@ -539,6 +569,8 @@ impl Follower {
 struct Reading {
     /// None after it was closed because the queue was full.
     stream: Option<ByteStream>,
+    /// The turn to catch up; given back as soon as there is nothing more to catch up with.
+    turn: Option<OwnedSemaphorePermit>,
     mode: Mode,
     intake: Intake,
     /// Lines that are missing, to be handed on with the next chunk.

@@ -7,6 +7,7 @@
 //! | `service.name`, `service.id` | Swarm's or Compose's labels |
 //! | `orchestrator.type`, `.namespace` | `swarm` and the stack, or `compose` and the project |
 //! | `orchestrator.resource.type`, `.name`, `.id` | the Swarm task |
+//! | `service.node.name` | the service and its slot, as `shop_web.1`; for a global service the slot is the node's id |
 //! | `host.name`, `orchestrator.cluster.id` | the engine's description of its host |
 //!
 //! Swarm puts a service's own labels (`deploy.labels`) on no container; only those under `labels` are here.
@@ -123,7 +124,19 @@ impl Container {
     fn service(&self) -> Option<Value> {
         let swarm = self.label("com.docker.swarm.service.name");
         let name = swarm.or_else(|| self.label("com.docker.compose.service"))?;
-        Some(map([("id", self.label("com.docker.swarm.service.id").unwrap_or_default()), ("name", name)]))
+        let mut service = Map::with_capacity(3);
+        push_text(&mut service, "id", self.label("com.docker.swarm.service.id").unwrap_or_default());
+        push_text(&mut service, "name", name);
+        if let Some(node) = self.slot() {
+            service.push("node".into(), map([("name", node)]));
+        }
+        Some(service.into())
+    }
+
+    /// The task's name without the task's own id, which is new with each restart.
+    fn slot(&self) -> Option<&str> {
+        let (slot, _) = self.label("com.docker.swarm.task.name")?.rsplit_once('.')?;
+        Some(slot)
     }
 
     fn orchestrator(&self, host: &Host) -> Option<Map> {
@@ -285,7 +298,7 @@ mod tests {
         let labels = r#"{"com.docker.swarm.task":"","com.docker.swarm.task.id":"t1","com.docker.swarm.task.name":"shop_web.1.t1",
             "com.docker.swarm.service.id":"s1","com.docker.swarm.service.name":"shop_web","com.docker.stack.namespace":"shop"}"#;
         let expected = format!(
-            r#","@version":"1","container":{{"id":"{ID}","image":{{"name":"rig"}},"labels":{{"com_docker_stack_namespace":"shop","com_docker_swarm_service_id":"s1","com_docker_swarm_service_name":"shop_web","com_docker_swarm_task":"","com_docker_swarm_task_id":"t1","com_docker_swarm_task_name":"shop_web.1.t1"}},"name":"web-1","runtime":"docker"}},"host":{{"name":"node-1"}},"stream":"stderr","service":{{"id":"s1","name":"shop_web"}},"orchestrator":{{"cluster":{{"id":"c1"}},"namespace":"shop","resource":{{"id":"t1","name":"shop_web.1.t1","type":"task"}},"type":"swarm"}}"#
+            r#","@version":"1","container":{{"id":"{ID}","image":{{"name":"rig"}},"labels":{{"com_docker_stack_namespace":"shop","com_docker_swarm_service_id":"s1","com_docker_swarm_service_name":"shop_web","com_docker_swarm_task":"","com_docker_swarm_task_id":"t1","com_docker_swarm_task_name":"shop_web.1.t1"}},"name":"web-1","runtime":"docker"}},"host":{{"name":"node-1"}},"stream":"stderr","service":{{"id":"s1","name":"shop_web","node":{{"name":"shop_web.1"}}}},"orchestrator":{{"cluster":{{"id":"c1"}},"namespace":"shop","resource":{{"id":"t1","name":"shop_web.1.t1","type":"task"}},"type":"swarm"}}"#
         );
         assert_eq!(encoded(&container(labels, "rig"), "c1"), expected);
     }

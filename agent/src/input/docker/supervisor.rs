@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) cursors: Arc<Cursors>,
     /// The reader of files, for logs whose files can be read.
     pub(crate) files: Option<LogFiles>,
+    /// Whose turn it is to catch up with a log through the API.
+    pub(crate) turns: Arc<Semaphore>,
     /// Where lines go.
     pub(crate) queue: Queue,
     /// The end of everything.
@@ -294,6 +296,7 @@ async fn follow(
         unreadable: false,
         gaps: (0, None),
         habit: Habit::default(),
+        turns: Arc::clone(&shared.turns),
         container,
         describe,
         limit: shared.limit,
