@@ -143,7 +143,7 @@ impl Regex {
     }
 
     /// Whether no text can take worse than linear time: no references, calls, conditions, large counted groups, and
-    /// no loops without limit in look-arounds or in atomic groups that have ways to give back.
+    /// no loops without limit in look-arounds or in atomic groups that have ways to give back, `.*+` apart.
     pub fn is_linear(&self) -> bool {
         self.program.linear
     }

@@ -14,8 +14,8 @@ mod table;
 use std::collections::HashMap;
 
 use super::RegexError;
-use super::ast::{Look, Node};
-use super::charset::CharSet;
+use super::ast::{Look, Mode, Node, Repeat};
+use super::charset::{self, CharSet};
 use super::program::{Backref, Class, High, Inst, NO_MEMO, Program, Scan, Switch};
 use first::{First, Symbols, first};
 
@@ -399,7 +399,14 @@ impl Compiler {
 
 /// In a group that is cut off, its successes are found anew from each position: that may take quadratic time.
 fn has_endless_loop(body: &Node) -> bool {
-    body.any(&|node| matches!(node, Node::Repeat(repeat) if repeat.max.is_none()))
+    body.any(&|node| matches!(node, Node::Repeat(repeat) if repeat.max.is_none() && !takes_the_rest(repeat)))
+}
+
+/// `.*+` over newlines too: it ends at the end of the text, wherever it begins, and that is known without reading.
+fn takes_the_rest(repeat: &Repeat) -> bool {
+    repeat.mode == Mode::Possessive
+        && repeat.max.is_none()
+        && repeat.body.single_char().is_some_and(|set| charset::is_subset(&charset::all(), &set))
 }
 
 /// Programs are limited far below what an index holds.

@@ -2,7 +2,7 @@
 
 use super::super::ast::{Mode, Node, Repeat};
 use super::super::charset::CharSet;
-use super::super::program::{Choice, Counter, High, Inst, Next, Scan, Span, SpanMode};
+use super::super::program::{Choice, Counter, High, Inst, NO_MEMO, Next, Scan, Span, SpanMode};
 use super::first::{First, first};
 use super::{Compiler, Result, index, table};
 
@@ -56,7 +56,9 @@ impl Compiler {
         };
         let next = if mode == SpanMode::Fixed { Next::Any } else { self.next(follow) };
         let scan = self.sets[class as usize].1;
-        let memo = self.memo();
+        // Nothing is read of what is run over, so coming here again costs nothing that would be worth remembering.
+        let is_jump = mode == SpanMode::Fixed && scan == Scan::All && max == u32::MAX && repeat.min <= 1;
+        let memo = if is_jump { NO_MEMO } else { self.memo() };
         self.program.spans.push(Span { class, min: repeat.min, max, mode, scan, next, memo });
         let span = index(self.program.spans.len() - 1);
         let ascii = matches!(self.program.classes[class as usize].high, High::None);

@@ -18,7 +18,9 @@ impl<'a> Machine<'a> {
         if end == FAIL {
             return FAIL;
         }
-        self.steps_left = self.steps_left.saturating_sub((end - pos) as u64 >> 4);
+        if span.scan != Scan::All || span.mode != SpanMode::Fixed {
+            self.steps_left = self.steps_left.saturating_sub((end - pos) as u64 >> 4);
+        }
         let low = self.after_min(span, pos, end);
         if low == FAIL || span.mode == SpanMode::Fixed {
             return if low == FAIL { FAIL } else { end };
