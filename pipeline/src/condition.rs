@@ -154,13 +154,10 @@ fn compare_operands(left: &Operand, op: CompareOp, right: &Operand, event: &Even
     }))
 }
 
-/// A condition's pattern is given up after about a second: it must not stall other containers.
-const MATCH_BUDGET: Budget = Budget::from_millis(1000);
-
-/// Only texts match; a pattern that uses up its budget counts as not matching.
+/// Only texts match; a pattern that uses up its budget counts as not matching: it must not stall other containers.
 fn matches(value: Option<&Value>, regex: &Regex, cx: &mut Context) -> bool {
     let Some(Value::Text(text)) = value else { return false };
-    regex.is_match(text, &mut cx.scratch, MATCH_BUDGET).unwrap_or(false)
+    regex.is_match(text, &mut cx.scratch, Budget::for_text(text.len())).unwrap_or(false)
 }
 
 impl Sense {
@@ -193,5 +190,18 @@ impl fmt::Display for Incomparable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (left, right) = self.kinds;
         write!(f, "can't compare {} ({left}) with {} ({right})", self.left, self.right)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::filter::testing::filtered;
+
+    #[test]
+    fn a_pattern_that_goes_astray_counts_as_no_match() {
+        let event = format!(r#"{{"message":"{}!"}}"#, "a".repeat(16 << 10));
+        let tagged = |tag: &str| format!("mutate {{ add_tag => '{tag}' }}");
+        let section = format!(r"if [message] =~ /^(a+)+\1$/ {{ {} }} else {{ {} }}", tagged("yes"), tagged("no"));
+        assert!(filtered(&section, &event).ends_with(r#""tags":["no"]}"#));
     }
 }

@@ -92,6 +92,9 @@ impl Budget {
     /// work than cores; an idle one does about twice as many.
     const STEPS_PER_MILLI: u64 = 50_000;
 
+    /// Steps for each byte that a linear pattern hardly ever needs.
+    const STEPS_PER_BYTE: u64 = 300;
+
     /// No limit: for patterns that are linear, and for tests.
     pub const UNLIMITED: Budget = Budget { steps: u64::MAX };
 
@@ -103,6 +106,30 @@ impl Budget {
     /// About so many milliseconds; the clock is not read, so a loaded machine takes longer.
     pub const fn from_millis(millis: u64) -> Budget {
         Budget { steps: millis.saturating_mul(Self::STEPS_PER_MILLI) }
+    }
+
+    /// About a second, and what a linear pattern needs on a text of so many bytes: where no option says how long a match may take.
+    pub const fn for_text(bytes: usize) -> Budget {
+        let second = Self::from_millis(1000).steps;
+        Budget { steps: second.saturating_add((bytes as u64).saturating_mul(Self::STEPS_PER_BYTE)) }
+    }
+
+    /// The budget for several matches together, from now on, all with this scratch.
+    pub fn start(self, scratch: &Scratch) -> Allowance {
+        Allowance { end: scratch.spent.saturating_add(self.steps) }
+    }
+}
+
+/// What is left of a budget that several matches share.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    end: u64,
+}
+
+impl Allowance {
+    /// The budget of the next match.
+    pub fn left(self, scratch: &Scratch) -> Budget {
+        if self.end == u64::MAX { Budget::UNLIMITED } else { Budget { steps: self.end.saturating_sub(scratch.spent) } }
     }
 }
 
@@ -177,6 +204,14 @@ impl Regex {
             return Err(Overrun);
         }
         let mut machine = Machine::new(&self.program, bytes, start, scratch, budget.steps);
+        let found = self.search(&mut machine, text, start);
+        let left = machine.left();
+        scratch.spent = scratch.spent.saturating_add(budget.steps - left);
+        found
+    }
+
+    fn search(&self, machine: &mut Machine<'_>, text: &str, start: usize) -> Result<bool, Overrun> {
+        let bytes = text.as_bytes();
         let mut at = start;
         let mut last_start = None;
         while let Some(candidate) = self.prefilter.next(bytes, at, start) {
@@ -201,7 +236,7 @@ impl Regex {
         Ok(false)
     }
 
-    /// `text` with every match replaced, as `String#gsub`; `None` when nothing matched. The budget is for each match.
+    /// `text` with every match replaced, as `String#gsub`; `None` when nothing matched. The budget is for all matches together.
     pub fn replace_all(
         &self,
         text: &str,
@@ -210,8 +245,9 @@ impl Regex {
         budget: Budget,
     ) -> Result<Option<String>, Overrun> {
         let mut out = String::new();
+        let allowance = budget.start(scratch);
         let (mut copied, mut at, mut matched) = (0, 0, false);
-        while at <= text.len() && self.captures_at(text, at, scratch, budget)? {
+        while at <= text.len() && self.captures_at(text, at, scratch, allowance.left(scratch))? {
             let Some((start, end)) = scratch.group(0) else { break };
             matched = true;
             out.push_str(&text[copied..start]);

@@ -49,7 +49,7 @@ use crate::event::Event;
 use crate::number;
 use crate::path::Path;
 use crate::print;
-use crate::regex::{Budget, Overrun, Regex};
+use crate::regex::{Allowance, Budget, Overrun, Regex};
 use crate::setup::Setup;
 use crate::text::Text;
 use crate::value::Value;
@@ -202,6 +202,7 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
         failure_tags: options.texts_or("tag_on_failure", &["_grokparsefailure"]),
         timeout_tag: options.text_or("tag_on_timeout", "_groktimeout"),
         budget: if millis <= 0 { Budget::UNLIMITED } else { Budget::from_millis(millis as u64) },
+        scope: if options.text_or("timeout_scope", "pattern") == "event" { Scope::Event } else { Scope::Pattern },
     };
     sound.then(|| Box::new(grok) as Box<dyn Filter>)
 }
@@ -230,6 +231,16 @@ struct Grok {
     failure_tags: Vec<String>,
     timeout_tag: String,
     budget: Budget,
+    scope: Scope,
+}
+
+/// What the budget is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Each pattern on each text.
+    Pattern,
+    /// All that is done for an event.
+    Event,
 }
 
 /// The patterns for one field.
@@ -294,8 +305,9 @@ impl From<Overrun> for Ended {
 impl Grok {
     fn match_fields(&self, event: &mut Event, cx: &mut Context) -> Result<bool, Ended> {
         let mut matched = false;
+        let allowance = self.budget.start(&cx.scratch);
         for field in &self.matches {
-            if self.match_field(field, event, cx)? {
+            if self.match_field(field, allowance, event, cx)? {
                 matched = true;
                 if self.break_on_match {
                     break;
@@ -306,27 +318,41 @@ impl Grok {
     }
 
     /// The elements of a list are matched one by one; anything else is matched as Ruby's text of it, a missing field as the empty text.
-    fn match_field(&self, field: &Match, event: &mut Event, cx: &mut Context) -> Result<bool, Ended> {
+    fn match_field(
+        &self,
+        field: &Match,
+        allowance: Allowance,
+        event: &mut Event,
+        cx: &mut Context,
+    ) -> Result<bool, Ended> {
         let texts = match event.get(&field.path) {
-            None => return self.match_text(field, &Text::EMPTY, event, cx),
+            None => return self.match_text(field, &Text::EMPTY, allowance, event, cx),
             Some(Value::List(list)) => list.iter().map(print::ruby_text).collect::<Vec<_>>(),
             Some(value) => {
                 let text = print::ruby_text(value);
-                return self.match_text(field, &text, event, cx);
+                return self.match_text(field, &text, allowance, event, cx);
             }
         };
         let mut matched = false;
         for text in &texts {
-            matched |= self.match_text(field, text, event, cx)?;
+            matched |= self.match_text(field, text, allowance, event, cx)?;
         }
         Ok(matched)
     }
 
     /// With `break_on_match` off every pattern is tried, and the last one decides.
-    fn match_text(&self, field: &Match, text: &Text, event: &mut Event, cx: &mut Context) -> Result<bool, Ended> {
+    fn match_text(
+        &self,
+        field: &Match,
+        text: &Text,
+        allowance: Allowance,
+        event: &mut Event,
+        cx: &mut Context,
+    ) -> Result<bool, Ended> {
         let mut matched = false;
         for pattern in &field.patterns {
-            matched = pattern.regex.captures_at(text, 0, &mut cx.scratch, self.budget)?;
+            let budget = if self.scope == Scope::Event { allowance.left(&cx.scratch) } else { self.budget };
+            matched = pattern.regex.captures_at(text, 0, &mut cx.scratch, budget)?;
             if matched {
                 pattern.captures.iter().try_for_each(|capture| self.keep(capture, text, event, cx))?;
                 if self.break_on_match {
@@ -437,3 +463,6 @@ fn capture(name: &str, at: usize, group: usize, target: Option<&str>, overwrite:
 fn bracketed(target: &str) -> String {
     if target.starts_with('[') { target.to_owned() } else { format!("[{target}]") }
 }
+
+#[cfg(test)]
+mod tests;

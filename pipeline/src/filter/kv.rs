@@ -55,7 +55,7 @@ use super::{Context, Filter, Kind, Outcome, optional};
 use crate::event::Event;
 use crate::map::Map;
 use crate::path::Path;
-use crate::regex::{Budget, Overrun, RegexError};
+use crate::regex::{Allowance, Budget, Overrun, RegexError};
 use crate::setup::Setup;
 use crate::template::Template;
 use crate::text::Text;
@@ -202,6 +202,8 @@ const DEPTH: usize = 64;
 struct Reader<'a> {
     event: &'a Event,
     depth: usize,
+    /// What all matches for the event may cost.
+    allowance: Allowance,
 }
 
 /// Why an event is tagged.
@@ -242,9 +244,10 @@ impl Filter for Kv {
 impl Kv {
     fn split(&self, event: &mut Event, cx: &mut Context) -> Result<Outcome, Failure> {
         let mut pairs = Map::new();
+        let allowance = self.budget.start(&cx.scratch);
         match event.get(&*self.source.path(event)?) {
-            Some(Value::Text(text)) => self.parse(text, &Reader { event, depth: 0 }, &mut pairs, cx)?,
-            Some(Value::List(list)) => self.parse_list(list, &Reader { event, depth: 0 }, &mut pairs, cx)?,
+            Some(Value::Text(text)) => self.parse(text, &Reader { event, depth: 0, allowance }, &mut pairs, cx)?,
+            Some(Value::List(list)) => self.parse_list(list, &Reader { event, depth: 0, allowance }, &mut pairs, cx)?,
             // Anything else has no pairs; Logstash logs it.
             _ => {}
         }
@@ -274,18 +277,20 @@ impl Kv {
         let include = rendered(&self.include, reader.event)?;
         let exclude = rendered(&self.exclude, reader.event)?;
         let mut at = 0;
-        while let Some(found) = self.scanner.next(text, at, &mut cx.scratch, self.budget)? {
+        loop {
+            let budget = reader.allowance.left(&cx.scratch);
+            let Some(found) = self.scanner.next(text, at, &mut cx.scratch, budget)? else { break };
             at = found.end;
             if found.value.is_empty() && !self.keep_empty {
                 continue;
             }
-            let key = self.key.clean(text.slice(found.key), &mut cx.scratch, self.budget)?;
+            let key = self.key.clean(text.slice(found.key), &mut cx.scratch, budget)?;
             let left_out = !include.is_empty() && !include.contains(&key);
             if left_out || exclude.contains(&key) {
                 continue;
             }
             let key = self.prefixed(key, reader.event)?;
-            let value = self.value.clean(text.slice(found.value), &mut cx.scratch, self.budget)?;
+            let value = self.value.clean(text.slice(found.value), &mut cx.scratch, budget)?;
             self.add(key, value, reader, pairs, cx)?;
         }
         Ok(())

@@ -58,9 +58,6 @@ const OPTIONS: &[OptionSpec] = &[
     optional("whitelist_values", OptionKind::Hash, "{}", "field → values for which it is kept"),
 ];
 
-/// How much work one match may cost.
-const BUDGET: Budget = Budget::from_millis(1_000);
-
 fn build(options: &mut Options<'_>, _setup: &Setup<'_>) -> Option<Box<dyn Filter>> {
     let interpolate = options.boolean("interpolate", false);
     let keep = options.texts("whitelist_names");
@@ -238,8 +235,10 @@ impl Rule {
 impl Pattern {
     fn is_match(&self, text: &str, event: &Event, scratch: &mut Scratch) -> Result<bool, Raised> {
         let found = match self {
-            Self::Fixed(regex) => regex.is_match(text, scratch, BUDGET),
-            Self::Rendered(template) => compiled(template, event)?.is_match(text, scratch, BUDGET),
+            Self::Fixed(regex) => regex.is_match(text, scratch, Budget::for_text(text.len())),
+            Self::Rendered(template) => {
+                compiled(template, event)?.is_match(text, scratch, Budget::for_text(text.len()))
+            }
         };
         found.map_err(|overrun| Raised(overrun.to_string()))
     }

@@ -69,6 +69,11 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Steps that are left of the budget.
+    pub(super) fn left(&self) -> u64 {
+        self.steps_left + self.reserve
+    }
+
     /// Tries to match at `start`. On success the slots hold the groups.
     pub(super) fn attempt(&mut self, start: usize) -> Outcome {
         if self.dirty {

@@ -15,6 +15,8 @@ pub struct Scratch {
     pub(super) call_regs: Vec<u32>,
     /// Memo points times positions, once memoisation is on.
     pub(super) seen: Vec<u64>,
+    /// Steps of all matches so far.
+    pub(super) spent: u64,
 }
 
 pub(super) const UNSET: u32 = u32::MAX;

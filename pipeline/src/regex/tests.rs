@@ -300,6 +300,24 @@ fn the_budget_ends_what_is_not_linear() {
     }
 }
 
+#[test]
+fn matches_that_share_a_budget_end_together() {
+    let regex = compiled("(a+)(a+)\\1b|;", GROK);
+    let piece = "a".repeat(100) + ";";
+    let (mut scratch, budget) = (Scratch::new(), Budget::from_steps(2_000_000));
+    let replacement = Replacement::parse("");
+    assert!(regex.replace_all(&piece, &replacement, &mut scratch, budget).unwrap().is_some());
+    assert!(regex.replace_all(&piece.repeat(100), &replacement, &mut scratch, budget).is_err());
+    let allowance = budget.start(&scratch);
+    let until = (0..100).position(|_| {
+        let left = allowance.left(&scratch);
+        regex.is_match(&piece, &mut scratch, left).is_err()
+    });
+    assert!(until.is_some_and(|at| at > 0), "{until:?}");
+    let endless = Budget::UNLIMITED.start(&scratch);
+    assert_eq!(endless.left(&scratch), Budget::UNLIMITED);
+}
+
 /// A small generator, so that failures repeat: xorshift.
 struct Random(u64);
 

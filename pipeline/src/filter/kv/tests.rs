@@ -63,3 +63,11 @@ fn empty_splits_and_bad_patterns_are_refused() {
     assert_eq!(mistakes(r#"kv { field_split_pattern => "(" }"#).len(), 1);
     assert_eq!(mistakes(r#"kv { trim_key => "" }"#).len(), 1);
 }
+
+#[test]
+fn what_costs_too_much_is_tagged() {
+    let event = format!(r#"{{"message":"k={}"}}"#, "a".repeat(4 << 10));
+    let section = r"kv { field_split_pattern => '(?:(?=(a+))a\1?)*b' timeout_millis => 5 }";
+    let shown = crate::filter::testing::filtered(section, &event);
+    assert!(shown.ends_with(r#""tags":["_kv_filter_timeout"]}"#), "{shown:.300}");
+}

@@ -10,8 +10,6 @@ use crate::template::Template;
 use crate::text::Text;
 use crate::value::Value;
 
-/// What one substitution may cost on one text.
-const BUDGET: Budget = Budget::from_millis(30_000);
 /// How many expressions that events have put together are kept.
 const KEPT: usize = 64;
 
@@ -80,7 +78,7 @@ impl Substitution {
 
 fn run(regex: &Regex, text: &str, replacement: &Replacement, cx: &mut Context) -> Result<Option<String>, Raised> {
     let replaced = regex
-        .replace_all(text, replacement, &mut cx.scratch, BUDGET)
+        .replace_all(text, replacement, &mut cx.scratch, Budget::for_text(text.len()))
         .map_err(|overrun| Raised(format!("gsub with `{}`: {overrun}", regex.pattern())))?;
     match replacement.unknown_name(regex) {
         // Ruby finds out when it replaces, so a text without match is left alone.
@@ -125,5 +123,12 @@ mod tests {
     fn an_unknown_group_raises_where_something_matches() {
         assert!(replace("b", r"\k<n>", "abba").is_err());
         assert_eq!(replace("x", r"\k<n>", "abba"), Ok(None));
+    }
+
+    #[test]
+    fn a_pattern_that_goes_astray_is_given_up() {
+        let text = "a".repeat(16 << 10) + "!";
+        let Err(Raised(reason)) = replace(r"^(a+)+\1$", "", &text) else { panic!("it ended") };
+        assert!(reason.contains("took too long"), "{reason}");
     }
 }

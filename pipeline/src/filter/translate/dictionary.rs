@@ -7,9 +7,6 @@ use crate::regex::{Budget, Flags, Regex, Scratch};
 use crate::text::Text;
 use crate::value::Value;
 
-/// How much work all expressions of a dictionary together may spend on one text, in milliseconds.
-const BUDGET: u64 = 30_000;
-
 /// A dictionary, compiled.
 pub(super) enum Dictionary {
     /// `exact => true`: the whole text is a key.
@@ -81,9 +78,11 @@ fn unique(entries: Vec<(Value, Value)>) -> Result<Vec<(Text, Value)>, String> {
     Ok(unique)
 }
 
+/// All expressions together may take about a second, and for each what a linear one needs.
 fn first_match(entries: &[(Regex, Value)], text: &Text, scratch: &mut Scratch) -> Result<Option<Value>, String> {
-    let budget = Budget::from_millis(BUDGET);
+    let allowance = Budget::for_text(text.len().saturating_mul(entries.len())).start(scratch);
     for (regex, value) in entries {
+        let budget = allowance.left(scratch);
         let matched =
             regex.is_match(text, scratch, budget).map_err(|error| format!("`{}`: {error}", regex.pattern()))?;
         if matched {

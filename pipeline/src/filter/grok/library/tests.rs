@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 
-use super::super::{Existing, Grok, Match, Pattern};
+use super::super::{Existing, Grok, Match, Pattern, Scope};
 use super::*;
 use crate::event::Event;
 use crate::filter::grok::expand::Expander;
@@ -196,6 +196,7 @@ fn compile(set: &str, name: &str) -> Option<Grok> {
         failure_tags: Vec::new(),
         timeout_tag: String::new(),
         budget: Budget::from_steps(1_000_000),
+        scope: Scope::Pattern,
     })
 }
 
