@@ -16,11 +16,12 @@ pub(super) const OPTION: OptionSpec =
     optional("charset", OptionKind::String, "UTF-8", "the encoding of the bytes that are read");
 
 /// An encoding.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Charset(Form);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Form {
+    #[default]
     Utf8,
     /// Bytes above 127 mean nothing.
     Ascii,
@@ -33,9 +34,6 @@ enum Form {
 }
 
 impl Charset {
-    #[cfg(test)]
-    pub(super) const UTF8: Self = Self(Form::Utf8);
-
     /// Reads the option `charset`.
     pub(super) fn read(options: &mut Options<'_>) -> Option<Self> {
         let name = options.text_or("charset", "UTF-8");

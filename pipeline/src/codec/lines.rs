@@ -147,10 +147,10 @@ mod tests {
     use super::*;
 
     fn cut(delimiter: &str, limit: usize, reads: &[&[u8]]) -> Vec<String> {
-        let mut lines = Lines::new(delimiter, Charset::UTF8, limit);
+        let mut lines = Lines::new(delimiter, Charset::default(), limit);
         let mut found = Vec::new();
         let mut each = |block: Block| {
-            block.texts(Charset::UTF8, |text, cut| found.push(format!("{text}{}", if cut { "…" } else { "" })));
+            block.texts(Charset::default(), |text, cut| found.push(format!("{text}{}", if cut { "…" } else { "" })));
         };
         reads.iter().for_each(|bytes| each(lines.feed(bytes)));
         each(lines.rest());
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let mut lines = Lines::new("\n", Charset::UTF8, 1000);
+        let mut lines = Lines::new("\n", Charset::default(), 1000);
         for _ in 0..100 {
             lines.feed(&[b'x'; 777]);
             assert!(lines.pending() <= 1000);

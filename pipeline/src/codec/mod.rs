@@ -19,12 +19,16 @@ use crate::setup::Setup;
 use crate::time::Timestamp;
 
 mod charset;
+mod csv;
 mod dots;
+mod es_bulk;
 mod json;
 mod json_lines;
 mod line;
 mod lines;
 mod message;
+mod msgpack;
+mod multiline;
 mod objects;
 mod plain;
 mod rubydebug;
@@ -97,7 +101,18 @@ pub struct Kind {
 }
 
 /// All codecs, sorted by name.
-pub const KINDS: &[&Kind] = &[&dots::KIND, &json::KIND, &json_lines::KIND, &line::KIND, &plain::KIND, &rubydebug::KIND];
+pub const KINDS: &[&Kind] = &[
+    &csv::KIND,
+    &dots::KIND,
+    &es_bulk::KIND,
+    &json::KIND,
+    &json_lines::KIND,
+    &line::KIND,
+    &msgpack::KIND,
+    &multiline::KIND,
+    &plain::KIND,
+    &rubydebug::KIND,
+];
 
 /// The options that every codec has.
 pub const OPTIONS: &[OptionSpec] = &[
@@ -194,7 +209,9 @@ mod tests {
     fn what_a_codec_can_t_do_is_said_at_its_place() {
         assert_eq!(
             mistakes("dots", Usage::Stream),
-            ["test can't read with the codec `dots`: use one of json, json_lines, line, plain"]
+            [
+                "test can't read with the codec `dots`: use one of csv, es_bulk, json, json_lines, line, msgpack, multiline, plain"
+            ]
         );
         assert_eq!(mistakes("avro", Usage::Write)[0].split(" is ").next(), Some("Logstash's codec `avro`"),);
         assert_eq!(mistakes("lin", Usage::Stream), ["there is no codec called `lin`: did you mean `line`?"]);

@@ -47,8 +47,8 @@ use crate::setup::Setup;
 use crate::text::Text;
 use crate::value::Value;
 
-mod cell;
-mod row;
+pub(crate) mod cell;
+pub(crate) mod row;
 
 use cell::Cell;
 use row::{Format, Row};

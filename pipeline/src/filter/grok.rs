@@ -58,6 +58,7 @@ mod expand;
 mod library;
 
 use expand::Expander;
+pub(crate) use expand::expression;
 
 /// The row of the table.
 pub(super) const KIND: Kind =

@@ -8,7 +8,7 @@ use crate::value::Value;
 
 /// A converter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Text,
     Integer,
     Float,
@@ -19,7 +19,7 @@ pub(super) enum Cell {
 
 impl Cell {
     /// The converter called `name` in pipeline files.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         match name {
             "integer" => Some(Self::Integer),
             "float" => Some(Self::Float),
@@ -34,7 +34,7 @@ impl Cell {
     ///
     /// # Errors
     /// An empty column is nothing that could be a boolean; all other converters leave it empty.
-    pub(super) fn value(self, text: Option<Text>) -> Result<Value, Raised> {
+    pub(crate) fn value(self, text: Option<Text>) -> Result<Value, Raised> {
         let Some(text) = text else {
             let nothing = (self != Self::Boolean).then_some(Value::Null);
             return nothing.ok_or_else(|| Raised("an empty column can't be made a boolean".into()));

@@ -8,17 +8,17 @@ use std::fmt;
 use crate::text::Text;
 
 /// The values of a row; nothing where a column is empty.
-pub(super) type Row = Vec<Option<Text>>;
+pub(crate) type Row = Vec<Option<Text>>;
 
 /// What stands between values, and around them.
-pub(super) struct Format {
+pub(crate) struct Format {
     separator: String,
     quote: char,
 }
 
 /// Why a text has no first row.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     Unclosed,
     BehindQuote,
     QuoteInside,
@@ -27,7 +27,7 @@ pub(super) enum Malformed {
 
 impl Format {
     /// Nothing when the separator is empty, or the quote is not one character. `\x00` is written for NUL.
-    pub(super) fn new(separator: &str, quote: &str) -> Option<Self> {
+    pub(crate) fn new(separator: &str, quote: &str) -> Option<Self> {
         let quote = if quote == "\\x00" { "\0" } else { quote };
         let mut chars = quote.chars();
         let (Some(quote), None) = (chars.next(), chars.next()) else { return None };
@@ -35,7 +35,7 @@ impl Format {
     }
 
     /// The first row, which an empty text does not have.
-    pub(super) fn first_row(&self, text: &Text) -> Result<Option<Row>, Malformed> {
+    pub(crate) fn first_row(&self, text: &Text) -> Result<Option<Row>, Malformed> {
         if text.is_empty() {
             return Ok(None);
         }

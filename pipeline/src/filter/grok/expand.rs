@@ -199,6 +199,23 @@ fn definition_end(text: &str) -> Option<usize> {
     None
 }
 
+/// The expression of a pattern outside of grok, as in the codec multiline: references are expanded with our patterns and those of the option
+/// `patterns_dir`, and nothing is captured. What is wrong is reported for the option `name`.
+pub(crate) fn expression(written: &str, name: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Regex> {
+    let mut own = HashMap::new();
+    for folder in options.texts("patterns_dir") {
+        own.extend(files(&folder, "*", options, setup)?);
+    }
+    let expander = Expander { library: library::of(setup.ecs_of(options)), own, named_only: true };
+    match expander.compile(written) {
+        Ok((regex, _)) => Some(regex),
+        Err(mistake) => {
+            options.fail(name, &mistake.message, &mistake.help);
+            None
+        }
+    }
+}
+
 /// The patterns of a folder's files.
 fn files(folder: &str, glob: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> Option<HashMap<String, String>> {
     let mut patterns = HashMap::new();
