@@ -33,7 +33,7 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn events_are_printed_for_people() {
     let out = pipe("input { stdin { codec => json_lines } } output { stdout { } }", EVENT);
-    let expected = "{\n    \"@timestamp\" => \"2026-11-21T09:43:24.000Z\",\n      \"@version\" => \"1\",\n          \"host\" => \"h\",\n       \"message\" => \"a\",\n             \"n\" => 1.5,\n          \"list\" => [\n        [0] 1,\n        [1] \"b\"\n    ]\n}\n";
+    let expected = "{\n    \"@timestamp\" => 2026-11-21T09:43:24.000Z,\n      \"@version\" => \"1\",\n          \"host\" => \"h\",\n       \"message\" => \"a\",\n             \"n\" => 1.5,\n          \"list\" => [\n        [0] 1,\n        [1] \"b\"\n    ]\n}\n";
     assert_eq!(out, expected);
 }
 
@@ -44,6 +44,41 @@ fn events_are_printed_for_programs() {
         serde_json::from_str::<serde_json::Value>(&out).unwrap(),
         serde_json::from_str::<serde_json::Value>(EVENT).unwrap()
     );
+}
+
+/// What comes out of a pipeline, one event on a line, for `read` on standard input.
+fn piped(input: &str, output: &str, read: &str) -> String {
+    pipe(&format!("input {{ stdin {{ {input} }} }} output {{ stdout {{ codec => {output} }} }}"), read)
+}
+
+#[test]
+fn codecs_read_and_write() {
+    let format = "line { format => '%{[host][hostname]}|%{message}|%{[event][original]}|%{tags}' }";
+    let out = piped("codec => line { delimiter => ';' } tags => ['t']", format, "one;two\n");
+    let messages: Vec<String> =
+        out.split_terminator("t\n").map(|line| line[line.find('|').unwrap()..].into()).collect();
+    assert_eq!(messages, ["|one|one|", "|two\n|two\n|"]);
+    assert_eq!(piped("", "dots", "a\nb\nc"), "...");
+}
+
+#[test]
+fn every_input_heeds_the_common_options() {
+    let options = "type => app tags => ['a', '%{n}'] add_field => { '[x][y]' => 'n=%{n}' }";
+    let format = "line { format => '%{type} %{tags} %{[x][y]}' }";
+    assert_eq!(
+        piped(&format!("codec => json {options}"), format, "{\"n\":1}\n{\"n\":2,\"type\":\"own\"}\n"),
+        "app a,1 n=1\nown a,2 n=2\n"
+    );
+    let generator = format!(
+        "input {{ generator {{ count => 1 message => 'm' {options} }} }} output {{ stdout {{ codec => {format} }} }}"
+    );
+    assert_eq!(pipe(&generator, ""), "app a,%{n} n=%{n}\n");
+}
+
+#[test]
+fn documentation_of_codecs_is_printed() {
+    let said = String::from_utf8(elkhound(&["docs", "json_lines"], "").stdout).unwrap();
+    assert!(said.starts_with("# codec json_lines\n") && said.contains("`decode_size_limit_bytes`"), "{said}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use elkhound_config::env;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_config::parser::{Escapes, Parsed};
 use elkhound_config::source::Source;
+use elkhound_pipeline::decoration::{self, Decoration};
 use elkhound_pipeline::plan::{Compiled, NOT_THERE_YET, Plan, Trouble, compile, unknown};
 use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
@@ -26,8 +27,8 @@ use crate::{clock, files, host};
 pub(crate) struct Line {
     /// Filters and routing.
     pub(crate) plan: Arc<Plan>,
-    /// The inputs.
-    pub(crate) inputs: Vec<Box<dyn Input>>,
+    /// The inputs, each with its common options.
+    pub(crate) inputs: Vec<(Box<dyn Input>, Decoration)>,
     /// The outputs, by their number in the plan.
     pub(crate) outputs: Vec<Box<dyn Output>>,
     /// Cancelled to make outputs give up.
@@ -76,7 +77,7 @@ pub(crate) fn parse(source: &Source, escapes: Escapes) -> (Document, Vec<Diagnos
 /// a pipeline on his own machine need not cut its ends off.
 pub(crate) fn check_inputs_and_outputs(compiled: &Compiled, diagnostics: &mut Vec<Diagnostic>) {
     for plugin in &compiled.inputs {
-        let table = input::find(&plugin.name).map(|kind| [kind.options, INPUT_OPTIONS]);
+        let table = input::find(&plugin.name).map(|kind| [kind.options, decoration::OPTIONS]);
         check(plugin, table, || unknown("input", plugin, input::KINDS.iter().map(|kind| kind.name)), diagnostics);
     }
     for plugin in &compiled.outputs {
@@ -98,39 +99,6 @@ fn check(
         None => diagnostics.extend(unknown().filter(|mistake| mistake.code != NOT_THERE_YET)),
     }
 }
-
-/// The options that every input has.
-const INPUT_OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        name: "add_field",
-        kind: OptionKind::Hash,
-        default: "{}",
-        required: false,
-        help: "fields to add to each event",
-    },
-    OptionSpec { name: "enable_metric", kind: OptionKind::Boolean, default: "true", required: false, help: "accepted" },
-    OptionSpec {
-        name: "id",
-        kind: OptionKind::String,
-        default: "",
-        required: false,
-        help: "the input's name in the monitoring API",
-    },
-    OptionSpec {
-        name: "tags",
-        kind: OptionKind::Array,
-        default: "[]",
-        required: false,
-        help: "tags to add to each event",
-    },
-    OptionSpec {
-        name: "type",
-        kind: OptionKind::String,
-        default: "",
-        required: false,
-        help: "the field `type` of each event",
-    },
-];
 
 /// The options that every output has.
 const OUTPUT_OPTIONS: &[OptionSpec] = &[
@@ -161,16 +129,17 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn input(&mut self, number: usize, plugin: &Plugin) -> Option<Box<dyn Input>> {
+    fn input(&mut self, number: usize, plugin: &Plugin) -> Option<(Box<dyn Input>, Decoration)> {
         let Some(kind) = input::find(&plugin.name) else {
             self.diagnostics.extend(unknown("input", plugin, input::KINDS.iter().map(|kind| kind.name)));
             return None;
         };
-        let mut options = Options::new(plugin, &[kind.options, INPUT_OPTIONS], self.diagnostics);
+        let mut options = Options::new(plugin, &[kind.options, decoration::OPTIONS], self.diagnostics);
         let world = input::World { setup: self.setup, data: &self.settings.data, host: self.host, number };
+        let decoration = Decoration::read(&mut options);
         let input = (kind.build)(&mut options, &world);
         options.finish();
-        input
+        Some((input?, decoration))
     }
 
     fn output(&mut self, plugin: &Plugin) -> Option<Box<dyn Output>> {
@@ -179,8 +148,7 @@ impl Maker<'_> {
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
-        let world =
-            output::World { runtime: self.runtime.clone(), ecs: self.settings.ecs, give_up: self.give_up.clone() };
+        let world = output::World { setup: self.setup, runtime: self.runtime.clone(), give_up: self.give_up.clone() };
         let output = (kind.build)(&mut options, &world);
         options.finish();
         output

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Queue, queue};
 use elkhound_pipeline::flow::worker::Worker;
@@ -65,10 +66,11 @@ fn start_workers(
 }
 
 /// Runs all inputs until they end by themselves or are stopped. Trouble with one that it can't heal stops the others.
-async fn read(inputs: Vec<Box<dyn Input>>, queue: Queue, stop: &CancellationToken) -> Result<()> {
+async fn read(inputs: Vec<(Box<dyn Input>, Decoration)>, queue: Queue, stop: &CancellationToken) -> Result<()> {
     let mut running = JoinSet::new();
-    for input in inputs {
-        running.spawn(input.run(queue.clone(), stop.clone()));
+    for (mut input, decoration) in inputs {
+        let left = input.adopt(decoration);
+        running.spawn(input.run(queue.clone().decorated(left), stop.clone()));
     }
     drop(queue);
     let mut result = Ok(());

@@ -5,6 +5,7 @@
 //! | [`event`], [`value`], [`map`], [`text`] | the event and what it is made of |
 //! | [`path`], [`template`], [`condition`] | field references, `%{}` texts, conditions: compiled once, evaluated often |
 //! | [`filter`], [`codec`] | the plugins, one file each, and their tables |
+//! | [`decoration`] | the common options of inputs |
 //! | [`plan`] | the tree of a pipeline file made executable; the one meeting point of language and plugins |
 //! | [`flow`] | queue, workers, batches and receipts |
 //! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`yaml`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, YAML, texts as Logstash prints them |
@@ -14,6 +15,7 @@
 
 pub mod codec;
 pub mod condition;
+pub mod decoration;
 pub mod docs;
 pub mod event;
 pub mod filter;

@@ -63,10 +63,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use elkhound_config::options::{OptionKind, OptionSpec, Options as Cursor};
+use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::flow::queue::Queue;
-use elkhound_pipeline::path::Path;
-use elkhound_pipeline::value::Value;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
@@ -208,8 +207,8 @@ struct Options {
 
 /// What an event looks like.
 struct Shape {
-    /// What the common options add.
-    extra: Vec<(Path, Value)>,
+    /// What the common options add to all lines alike.
+    decoration: Decoration,
     /// As logspout-logstash sends it, if so.
     logspout: Option<Logspout>,
 }
@@ -231,7 +230,7 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     logspout::advice(variable).iter().for_each(|advice| warn!(advice, "a variable of Logspout has no effect"));
     let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false));
     let logspout = (options.text_or("format", "ecs") == "logspout").then(|| Logspout::read(variable));
-    let shape = Shape { extra: extra(options), logspout };
+    let shape = Shape { decoration: Decoration::default(), logspout };
     let limit = limit as usize;
     Some(Box::new(Docker(Options { source, limit, strip_ansi, start, wanted, shape, cursors })))
 }
@@ -257,39 +256,25 @@ fn excluded(options: &Cursor<'_>, variable: impl Fn(&str) -> Option<String>) -> 
     options.texts_or("exclude_labels", &default)
 }
 
-/// What the common options of inputs add to each event.
-fn extra(options: &mut Cursor<'_>) -> Vec<(Path, Value)> {
-    let mut extra = Vec::new();
-    if let Some(kind) = options.text("type") {
-        extra.push((Path::field("type"), Value::from(kind)));
-    }
-    let tags: Vec<Value> = options.texts("tags").into_iter().map(Value::from).collect();
-    if !tags.is_empty() {
-        extra.push((Path::field("tags"), Value::list(tags)));
-    }
-    for (name, mut values) in options.hash_of_texts("add_field") {
-        let value = if values.len() == 1 {
-            Value::from(values.remove(0))
-        } else {
-            Value::list(values.into_iter().map(Value::from).collect())
-        };
-        match Path::parse(&name) {
-            Ok(path) => extra.push((path, value)),
-            Err(_) => {
-                options.fail("add_field", &format!("`{name}` is no field reference"), "write [outer][inner] or name");
-            }
-        }
-    }
-    extra
-}
-
 struct Docker(Options);
 
 impl Input for Docker {
     fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running {
         Box::pin(self.0.run(queue, stop))
     }
+
+    fn adopt(&mut self, decoration: Decoration) -> Decoration {
+        let (fixed, left) = decoration.clone().split();
+        if fixed.fields() > SHARED_FIELDS {
+            return decoration;
+        }
+        self.0.shape.decoration = fixed;
+        left
+    }
 }
+
+/// So many fields beside the container's own fit into what its events share.
+const SHARED_FIELDS: usize = 32;
 
 /// How often cursors are written, if they have moved.
 const SAVE: Duration = Duration::from_secs(1);
@@ -398,10 +383,7 @@ fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
     };
     let by_stream = Stream::BOTH.map(|stream| {
         let mut event = Event::new(fields(stream));
-        for (path, value) in &shape.extra {
-            // A name below a text, as [stream][x], is left out, as Logstash does.
-            let _ = event.set(path, value.clone());
-        }
+        shape.decoration.apply(&mut event);
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
     });
     Layers { by_stream, decode: shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) }
@@ -409,18 +391,46 @@ fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
 
 #[cfg(test)]
 mod tests {
+    use elkhound_config::ast::Statement;
+    use elkhound_config::parser::Escapes;
+    use elkhound_config::source::Source as Text;
+    use elkhound_pipeline::decoration;
+    use elkhound_pipeline::value::Value;
+
     use super::*;
 
     #[test]
+    fn what_depends_on_the_line_is_left_to_be_done_for_each() {
+        let mut docker = Docker(Options {
+            source: Source::Files { pattern: LOGS.into(), host: "node-1".into() },
+            limit: 1,
+            strip_ansi: false,
+            start: Start::End,
+            wanted: Wanted::new(&[], false),
+            shape: Shape { decoration: Decoration::default(), logspout: None },
+            cursors: PathBuf::new(),
+        });
+        let left = docker.adopt(decoration("tags => ['a'] add_field => { 'b' => '%{message}' }"));
+        assert_eq!((docker.0.shape.decoration.fields(), left.fields()), (0, 1));
+        assert!(!docker.0.shape.decoration.is_empty());
+    }
+
+    /// The common options of an input, as written.
+    fn decoration(written: &str) -> Decoration {
+        let source = Text::of("test.conf", &format!("input {{ docker {{ {written} }} }}"));
+        let parsed = elkhound_config::parse(&source, Escapes::Kept);
+        let mut diagnostics = parsed.diagnostics;
+        let Statement::Plugin(plugin) = &parsed.document.sections[0].body[0] else { panic!("{written}") };
+        Decoration::read(&mut Cursor::new(plugin, &[decoration::OPTIONS], &mut diagnostics))
+    }
+
+    #[test]
     fn what_the_pipeline_file_adds_is_in_every_event() {
-        let extra = [
-            (Path::field("type"), Value::from("app")),
-            (Path::parse("[container][team]").unwrap(), Value::from("shop")),
-        ];
+        let decoration = decoration("type => app add_field => { '[container][team]' => shop }");
         let container =
             Container { id: "ab".into(), name: "web".into(), image: "web:1".into(), ..Container::default() };
         let host = Host { name: "node-1".into(), ..Host::default() };
-        let shape = Shape { extra: extra.into(), logspout: None };
+        let shape = Shape { decoration, logspout: None };
         let [stdout, stderr] = layers(&shape, &host, &container).by_stream;
         assert_eq!(
             (stdout.get("stream", 0), stderr.get("stream", 0)),

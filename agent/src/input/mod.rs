@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use elkhound_config::options::{OptionSpec, Options};
+use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::queue::Queue;
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
@@ -23,6 +24,11 @@ pub(crate) mod stdin;
 pub(crate) trait Input: Send {
     /// Reads until the source ends or `stop` is cancelled. An error is trouble that the input can't heal by trying again.
     fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running;
+
+    /// Takes over what of the common options it can do to all its events at once, and gives back what is left to be done to each.
+    fn adopt(&mut self, decoration: Decoration) -> Decoration {
+        decoration
+    }
 }
 
 /// A running input.

@@ -60,7 +60,6 @@ use elkhound_config::options::Options;
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
-use elkhound_pipeline::setup::Ecs;
 use elkhound_pipeline::template::Template;
 use flume::{Receiver, Sender as Channel};
 use tokio::task::JoinSet;
@@ -87,14 +86,14 @@ pub(crate) const KIND: Kind = Kind {
 /// Ids for events without an identity of their own.
 static IDS: LazyLock<IdSource> = LazyLock::new(|| IdSource::new(random::number()));
 
-fn build(options: &mut Options<'_>, world: &World) -> Option<Box<dyn Output>> {
+fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
     options::warn_of_what_has_no_effect(options);
     let connection = connection::read(options)?;
     let client = Client::new(&connection)
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
     let template = |text: Option<String>| text.map(|text| Template::parse(&text));
-    let ecs = options.text("ecs_compatibility").and_then(|mode| Ecs::parse(&mode)).unwrap_or(world.ecs);
+    let ecs = world.setup.ecs_of(options);
     let encoder = Encoder {
         action: Choice::read(options)?,
         update: Update::read(options),
@@ -149,7 +148,7 @@ impl Elasticsearch {
         backoff: &Backoff,
         quiet: Quiet,
         requests: usize,
-        world: &World,
+        world: &World<'_>,
     ) -> Self {
         // A body may wait while all senders are busy: one more would only use memory.
         let (bodies, waiting) = flume::bounded(1);

@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 use elkhound_config::options::{OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
-use elkhound_pipeline::setup::Ecs;
+use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,11 +26,11 @@ pub(crate) trait Output: Send {
 }
 
 /// What an output's constructor is given beside its options.
-pub(crate) struct World {
+pub(crate) struct World<'a> {
+    /// ECS mode, files and time.
+    pub(crate) setup: &'a Setup<'a>,
     /// Where asynchronous work runs.
     pub(crate) runtime: Handle,
-    /// The pipeline's ECS mode.
-    pub(crate) ecs: Ecs,
     /// Cancelled when the deadline of a stop has passed: give up and leave receipts unacknowledged.
     pub(crate) give_up: CancellationToken,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Kind {
     /// Its documentation.
     pub(crate) docs: &'static str,
     /// Reads the options and makes the output; what is wrong is reported through the cursor.
-    pub(crate) build: fn(&mut Options<'_>, &World) -> Option<Box<dyn Output>>,
+    pub(crate) build: fn(&mut Options<'_>, &World<'_>) -> Option<Box<dyn Output>>,
 }
 
 /// All outputs, sorted by name.

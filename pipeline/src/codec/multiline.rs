@@ -116,7 +116,7 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>, usage: Usage) -> Option<A
 }
 
 struct Settings {
-    pattern: Regex,
+    pattern: Arc<Regex>,
     previous: bool,
     negate: bool,
     max_lines: usize,

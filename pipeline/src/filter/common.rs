@@ -164,7 +164,8 @@ fn rendered(templates: &[Template], event: &Event) -> Result<Vec<Text>, BrokenTe
     templates.iter().map(|template| template.render(event)).collect()
 }
 
-fn fields_to_add(options: &mut Options<'_>) -> Vec<(Reference, Vec<Template>)> {
+/// The option `add_field`, compiled.
+pub(crate) fn fields_to_add(options: &mut Options<'_>) -> Vec<(Reference, Vec<Template>)> {
     let entries = options.hash("add_field").into_iter();
     entries.map(|(name, value)| (Reference::template(&name), values_to_add(&value))).collect()
 }
@@ -183,7 +184,7 @@ fn pair(key: &Setting, value: &Setting) -> Setting {
 }
 
 /// Sets a field, or makes a list of it and what is there already.
-fn add_field(name: &Reference, values: &[Template], event: &mut Event) -> Result<(), Raised> {
+pub(crate) fn add_field(name: &Reference, values: &[Template], event: &mut Event) -> Result<(), Raised> {
     for value in values {
         let new = Value::Text(value.render(event)?);
         let path = name.path(event)?;

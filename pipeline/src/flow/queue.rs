@@ -7,11 +7,13 @@
 //! One lane for all workers gives the best use of the cores; a lane for each worker (`pipeline.ordered`) keeps the order
 //! of each source, since all chunks of one source take the same lane.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use flume::{Receiver, RecvTimeoutError, Sender};
 
 use super::budget::{Budget, Charge};
+use crate::decoration::{Decorated, Decoration};
 use crate::event::Event;
 
 /// How many chunks may wait in a lane; the byte budget usually ends the line earlier.
@@ -51,6 +53,7 @@ pub enum Order {
 pub struct Queue {
     lanes: Vec<Sender<Box<dyn Chunk>>>,
     budget: Budget,
+    decoration: Option<Arc<Decoration>>,
 }
 
 /// A worker's end.
@@ -75,12 +78,26 @@ pub fn queue(workers: usize, order: Order, budget: Budget) -> (Queue, Vec<Lane>)
     let lanes = if order == Order::BySource { workers.max(1) } else { 1 };
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(CHUNKS)).unzip();
     let ends = (0..workers.max(1)).map(|worker| Lane(receivers[worker % lanes].clone())).collect();
-    (Queue { lanes: senders, budget }, ends)
+    (Queue { lanes: senders, budget, decoration: None }, ends)
 }
 
 impl Queue {
     /// What an input does when the queue is full.
     pub const WHEN_FULL: Full = Full::Block;
+
+    /// An end whose chunks get an input's common options.
+    #[must_use]
+    pub fn decorated(self, decoration: Decoration) -> Self {
+        let decoration = (!decoration.is_empty()).then(|| Arc::new(decoration));
+        Self { decoration, ..self }
+    }
+
+    fn dressed(&self, chunk: Box<dyn Chunk>) -> Box<dyn Chunk> {
+        match &self.decoration {
+            Some(decoration) => Box::new(Decorated { chunk, decoration: Arc::clone(decoration) }),
+            None => chunk,
+        }
+    }
 
     /// The byte budget of everything in flight.
     pub fn budget(&self) -> &Budget {
@@ -97,7 +114,7 @@ impl Queue {
     /// # Errors
     /// [`Closed`] when the workers are gone; the chunk's receipts are dropped unacknowledged then.
     pub async fn send(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
-        self.lane(source).send_async(chunk).await.map_err(|_| Closed)
+        self.lane(source).send_async(self.dressed(chunk)).await.map_err(|_| Closed)
     }
 
     /// The same from a thread that is not part of a runtime.
@@ -105,7 +122,7 @@ impl Queue {
     /// # Errors
     /// As [`Queue::send`].
     pub fn send_blocking(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
-        self.lane(source).send(chunk).map_err(|_| Closed)
+        self.lane(source).send(self.dressed(chunk)).map_err(|_| Closed)
     }
 
     /// The number of chunks that wait.

@@ -201,7 +201,12 @@ fn definition_end(text: &str) -> Option<usize> {
 
 /// The expression of a pattern outside of grok, as in the codec multiline: references are expanded with our patterns and those of the option
 /// `patterns_dir`, and nothing is captured. What is wrong is reported for the option `name`.
-pub(crate) fn expression(written: &str, name: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Regex> {
+pub(crate) fn expression(
+    written: &str,
+    name: &str,
+    options: &mut Options<'_>,
+    setup: &Setup<'_>,
+) -> Option<Arc<Regex>> {
     let mut own = HashMap::new();
     for folder in options.texts("patterns_dir") {
         own.extend(files(&folder, "*", options, setup)?);
