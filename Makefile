@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 RIG := tests/rig
 
-.PHONY: help build test test-quick try bench guard compare short-lived lint rig-up rig-down toolchain
+.PHONY: help build test test-quick try bench guard fuzz compare short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ bench: toolchain ## measure the hot paths
 
 guard: toolchain ## count the instructions of the hot paths and hold them against benches/guard.tsv
 	benches/guard
+
+fuzz: toolchain ## throw odd texts at every parser; SECONDS_EACH=600 for longer than a minute each
+	tests/fuzz $(or $(SECONDS_EACH),60)
 
 compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the like go to benches/compare/run
 	benches/compare/run $(ARGS)

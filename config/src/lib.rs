@@ -6,6 +6,7 @@
 //! - [`env`](mod@env): `${NAME:default}`, with the lookup passed in.
 //! - [`options`]: how a plugin reads its settings.
 //! - [`diagnostic`], [`render`]: a mistake as a value and as text.
+//! - [`print`](mod@print): the tree as text again.
 //! - [`suggest`]: the name that was probably meant.
 //!
 //! The crate knows no plugin, opens no file and has no dependencies. What a pipeline means is the business of
@@ -31,6 +32,7 @@ pub mod env;
 pub mod lexer;
 pub mod options;
 pub mod parser;
+pub mod print;
 pub mod render;
 pub mod source;
 pub mod suggest;
