@@ -76,6 +76,11 @@ fn every_input_heeds_the_common_options() {
 }
 
 #[test]
+fn an_output_may_do_nothing() {
+    assert_eq!(pipe("input { generator { count => 3 } } output { null { } }", ""), "");
+}
+
+#[test]
 fn documentation_of_codecs_is_printed() {
     let said = String::from_utf8(elkhound(&["docs", "json_lines"], "").stdout).unwrap();
     assert!(said.starts_with("# codec json_lines\n") && said.contains("`decode_size_limit_bytes`"), "{said}");

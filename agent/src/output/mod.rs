@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod elasticsearch;
+mod null;
 pub(crate) mod stdout;
 
 /// An output, made from its place in the pipeline file.
@@ -48,7 +49,7 @@ pub(crate) struct Kind {
 }
 
 /// All outputs, sorted by name.
-pub(crate) const KINDS: &[&Kind] = &[&elasticsearch::KIND, &stdout::KIND];
+pub(crate) const KINDS: &[&Kind] = &[&elasticsearch::KIND, &null::KIND, &stdout::KIND];
 
 /// The output called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {
