@@ -37,6 +37,9 @@ compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the lik
 short-lived: build ## count what arrives of containers that live for a moment, beside what the peers were measured to lose
 	@$(RIG)/short-lived
 
+small: build ## measure start, idle and latency on a quiet host; ARGS="60" measures each for 60 seconds
+	cargo run --release -q -p elkhound --example bench-small -- $${CARGO_TARGET_DIR:-target}/release/elkhound $(ARGS)
+
 lint: toolchain ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -26,6 +26,11 @@
 //! }
 //! ```
 //!
+//! ## Latency
+//!
+//! An event waits up to `bulk_max_delay` seconds for others to share its request. For low latency write `bulk_max_delay => 0.05`:
+//! more and smaller requests, the same events.
+//!
 //! ## On failure
 //!
 //! Elasticsearch away, overloaded (429), failing (5xx), or refusing the login (401, 403): tried again for as long as it takes, with growing
