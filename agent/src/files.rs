@@ -1,7 +1,7 @@
-//! Files by name, folder or glob, in name order.
+//! Files by name, folder or glob, in name order; and a file replaced whole.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Case files are called `NAME` and one of these; they stand beside pipelines and are no part of them.
@@ -25,7 +25,8 @@ pub(crate) fn pipeline(path: &str) -> io::Result<Vec<PathBuf>> {
     matching(path)
 }
 
-/// The files that match a glob, sorted. `*` and `?` match within a name, `**` any number of folders, `{a,b}` either.
+/// The files that match a glob, sorted. `*`, `?` and `[a-z]` match within a name, `**` any number of
+/// folders, `{a,b}` either; hidden files and folders are matched by patterns that begin with a dot only.
 ///
 /// # Errors
 /// A folder that can't be read.
@@ -47,7 +48,7 @@ fn walk(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> io::Result<(
     let Some((part, rest)) = parts.split_first() else { return Ok(()) };
     if *part == "**" {
         walk(folder, rest, found)?;
-        for child in folders(folder)? {
+        for child in folders(folder)?.into_iter().filter(|child| !is_hidden(child)) {
             walk(&child, parts, found)?;
         }
         return Ok(());
@@ -64,15 +65,27 @@ fn walk(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> io::Result<(
     Ok(())
 }
 
-/// Whether `name` matches a pattern of one path part. Runs in time proportional to both lengths multiplied.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Whether a file's name matches a glob without folders. A dot at the beginning is matched by a dot only, so that `*` leaves hidden files out.
+pub(crate) fn is_named(pattern: &str, name: &str) -> bool {
+    alternatives(pattern).iter().any(|pattern| wildcard(pattern.as_bytes(), name.as_bytes()))
+}
+
+/// The same for one alternative. Runs in time proportional to both lengths multiplied.
 fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
+    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
+        return false;
+    }
     let (mut p, mut n, mut star) = (0, 0, None);
     while n < name.len() {
         if pattern.get(p) == Some(&b'*') {
             star = Some((p, n));
             p += 1;
-        } else if pattern.get(p).is_some_and(|byte| *byte == b'?' || *byte == name[n]) {
-            p += 1;
+        } else if let Some(width) = one(&pattern[p..], name[n]) {
+            p += width;
             n += 1;
         } else if let Some((after, taken)) = star {
             p = after + 1;
@@ -83,6 +96,36 @@ fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+/// How many bytes of the pattern match one byte of the name: itself, `?`, or a class such as `[a-z]` or `[^0-9]`.
+fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+    match pattern.first()? {
+        b'?' => Some(1),
+        b'[' => class(pattern, byte),
+        literal => (*literal == byte).then_some(1),
+    }
+}
+
+fn class(pattern: &[u8], byte: u8) -> Option<usize> {
+    // A bracket that stands first in the class is a member of it.
+    let Some(end) = pattern.iter().skip(2).position(|byte| *byte == b']').map(|at| at + 2) else {
+        return (byte == b'[').then_some(1);
+    };
+    let members = &pattern[1..end];
+    let (negated, members) = match members {
+        [b'^' | b'!', rest @ ..] if !rest.is_empty() => (true, rest),
+        _ => (false, members),
+    };
+    let mut found = false;
+    let mut at = 0;
+    while at < members.len() {
+        let range = members.get(at + 1) == Some(&b'-') && at + 2 < members.len();
+        let last = if range { members[at + 2] } else { members[at] };
+        found |= (members[at]..=last).contains(&byte);
+        at += if range { 3 } else { 1 };
+    }
+    (found != negated).then_some(end + 1)
 }
 
 /// `a{b,c}d` is `abd` and `acd`.
@@ -111,6 +154,20 @@ fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
+/// Replaces the file at `path` so that a crash leaves the old content or the new one.
+///
+/// # Errors
+/// When the folder can't be written to.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +180,12 @@ mod tests {
             ("a*b*c", "axxbxbc", true),
             ("?", "ab", false),
             ("*", "", true),
+            ("*", ".hidden", false),
+            (".h*", ".hidden", true),
+            ("app.[0-9].log", "app.7.log", true),
+            ("app.[^0-9].log", "app.7.log", false),
+            ("[ab-]*", "-x", true),
+            ("[", "[", true),
         ] {
             assert_eq!(wildcard(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }

@@ -18,6 +18,7 @@ mod random;
 mod run;
 mod settings;
 mod test;
+mod tls;
 mod trace;
 mod trial;
 

@@ -90,13 +90,12 @@ mod logspout;
 mod metadata;
 mod object;
 mod partial;
-mod position;
+pub(in crate::input) mod position;
 mod records;
 mod select;
 mod stamp;
 mod supervisor;
 mod unproved;
-mod window;
 
 use api::Environment;
 use chunk::Layers;

@@ -11,12 +11,13 @@
 //! What it leaves out: when to write; the input calls [`Cursors::save`], and so does the end of [`Cursors`] itself.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::position::{Marks, Position, Stream};
+use crate::files;
 
 /// What is known about one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Cursors {
     pub(crate) fn save(&self) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(text) = self.take_change() else { return Ok(()) };
-        let result = replace(&self.path, text.as_bytes());
+        let result = files::replace(&self.path, text.as_bytes());
         self.state().changed |= result.is_err();
         result
     }
@@ -129,17 +130,6 @@ impl Drop for Cursors {
             tracing::warn!(reason = %error, "cursors can't be written; lines are read again from where they were written last");
         }
     }
-}
-
-/// Replaces the file at `path` so that a crash leaves the old content or the new one.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 fn encode(cursors: &HashMap<String, Cursor>) -> String {

@@ -6,7 +6,7 @@ use elkhound_pipeline::flow::receipt::Ledger;
 
 use super::cursor::Cursors;
 use super::position::Marks;
-use super::window::Window;
+use crate::input::window::Window;
 
 /// Moves the cursor of one container, and forgets it when the container is gone and its lines are safe.
 pub(crate) struct ContainerLedger {
@@ -16,7 +16,7 @@ pub(crate) struct ContainerLedger {
 }
 
 struct State {
-    window: Window,
+    window: Window<Marks>,
     gone: bool,
 }
 

@@ -12,6 +12,8 @@
 //! The marks of both streams together are one place in the log. When neither marked line is found before the first new one, the log begins
 //! behind that place, and lines may be missing: [`Resume::take_gap`] tells between which.
 
+use crate::input::window::Mark;
+
 /// One of a container's two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Stream {
@@ -86,6 +88,12 @@ impl Marks {
     /// True when nothing is safe yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.0 == [None, None]
+    }
+}
+
+impl Mark for Marks {
+    fn advance(&mut self, end: &Self) {
+        Self::advance(self, end);
     }
 }
 

@@ -1,41 +1,45 @@
-//! Which chunks of a container are safe up to where: chunks are acknowledged in any order, the cursor moves in the log's order only.
+//! Which chunks of a source are safe up to where: chunks are acknowledged in any order, the cursor moves in the source's order only.
 //!
-//! What it promises: the marks never pass a chunk that is not settled. A chunk that was abandoned stays in the window and stops the marks
+//! What it promises: the mark never passes a chunk that is not settled. A chunk that was abandoned stays in the window and stops the mark
 //! for good; after the next start everything behind it is read again.
 
 use std::collections::VecDeque;
 
-use super::position::Marks;
+/// A place in a source: the last lines of a container's streams, an offset in a file.
+pub(crate) trait Mark: Copy {
+    /// Moves on to `end`, the end of the chunk that follows in the source.
+    fn advance(&mut self, end: &Self);
+}
 
-/// The chunks of one container that are in flight.
+/// The chunks of one source that are in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Window {
+pub(crate) struct Window<M> {
     /// The number of the oldest chunk in `open`.
     first: u64,
-    open: VecDeque<Entry>,
-    safe: Marks,
+    open: VecDeque<Entry<M>>,
+    safe: M,
 }
 
 #[derive(Debug)]
-struct Entry {
-    end: Marks,
+struct Entry<M> {
+    end: M,
     settled: bool,
 }
 
-impl Window {
+impl<M: Mark> Window<M> {
     /// A window behind `safe`.
-    pub(crate) fn after(safe: Marks) -> Self {
-        Self { safe, ..Self::default() }
+    pub(crate) fn after(safe: M) -> Self {
+        Self { safe, first: 0, open: VecDeque::new() }
     }
 
     /// Notes a chunk that ends at `end`, the last to have been read; returns its number.
-    pub(crate) fn open(&mut self, end: Marks) -> u64 {
+    pub(crate) fn open(&mut self, end: M) -> u64 {
         self.open.push_back(Entry { end, settled: false });
         self.first + self.open.len() as u64 - 1
     }
 
-    /// Notes that chunk `number` is safe; returns the new marks when they have moved. Unknown numbers are passed over.
-    pub(crate) fn settle(&mut self, number: u64) -> Option<Marks> {
+    /// Notes that chunk `number` is safe; returns the new mark when it has moved. Unknown numbers are passed over.
+    pub(crate) fn settle(&mut self, number: u64) -> Option<M> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.open.get_mut(at)?.settled = true;
         let before = self.first;
@@ -49,7 +53,7 @@ impl Window {
 
     /// Up to where all is safe.
     #[cfg(test)]
-    pub(crate) fn safe(&self) -> Marks {
+    pub(crate) fn safe(&self) -> M {
         self.safe
     }
 
@@ -62,7 +66,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::docker::position::{Position, Stream};
+    use crate::input::docker::position::{Marks, Position, Stream};
 
     fn marks(out: Option<i64>, err: Option<i64>) -> Marks {
         let mut marks = Marks::default();
