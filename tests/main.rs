@@ -13,6 +13,7 @@ mod diagnostics;
 mod docker;
 mod harness;
 mod indexing;
+mod inputs;
 mod pipelines;
 mod rejection;
 mod tidy;

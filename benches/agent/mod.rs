@@ -20,6 +20,7 @@ pub(crate) mod input {
         pub(crate) mod records;
         pub(crate) mod stamp;
     }
+    pub(crate) mod window;
 }
 
 #[path = "../../agent/src/output"]

@@ -105,6 +105,14 @@ impl Agent {
         String::from_utf8_lossy(&end).into_owned()
     }
 
+    /// The most memory that it has held so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let pid = self.child.as_ref().expect("the agent was started").id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.join("agent.log")
     }

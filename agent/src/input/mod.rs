@@ -4,21 +4,27 @@
 //! full and when it is told to; what it has handed on by then still goes through.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use elkhound_config::options::{OptionSpec, Options};
+use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::event::Event;
+use elkhound_pipeline::flow::budget::EVENT;
 use elkhound_pipeline::flow::queue::Queue;
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
+use elkhound_pipeline::path::Path;
 use elkhound_pipeline::setup::Setup;
+use elkhound_pipeline::value::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod docker;
+pub(crate) mod file;
 pub(crate) mod generator;
 pub(crate) mod stdin;
+pub(crate) mod tcp;
+pub(crate) mod udp;
+mod window;
 
 /// An input, made from its place in the pipeline file.
 pub(crate) trait Input: Send {
@@ -39,7 +45,7 @@ pub(crate) struct World<'a> {
     /// ECS mode, files and time.
     pub(crate) setup: &'a Setup<'a>,
     /// Folder for state (`--path.data`).
-    pub(crate) data: &'a Path,
+    pub(crate) data: &'a std::path::Path,
     /// The name of this host.
     pub(crate) host: &'a str,
     /// The input's number in the pipeline, which names its state.
@@ -58,8 +64,22 @@ pub(crate) struct Kind {
     pub(crate) build: fn(&mut Options<'_>, &World<'_>) -> Option<Box<dyn Input>>,
 }
 
+/// A row of an option's table, for options that are not required.
+pub(crate) const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { name, kind, default, required: false, help }
+}
+
+/// What `ecs_compatibility` may be.
+pub(crate) const ECS_MODES: OptionKind = OptionKind::OneOf(&["disabled", "v1", "v8"]);
+
 /// All inputs, sorted by name.
-pub(crate) const KINDS: &[&Kind] = &[&docker::KIND, &generator::KIND, &stdin::KIND];
+pub(crate) const KINDS: &[&Kind] =
+    &[&docker::KIND, &file::KIND, &generator::KIND, &stdin::KIND, &tcp::KIND, &udp::KIND];
 
 /// The input called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {
@@ -75,14 +95,52 @@ impl Ledger for NoLedger {
     fn abandoned(&self, _chunk: u64) {}
 }
 
-/// Charges the budget for `events` of about `bytes` and hands them on with receipts that nobody waits for.
+/// Charges the budget for `events` of about `bytes` and hands them on with receipts that nobody waits for; false when the pipeline is closed.
 pub(crate) async fn hand_on(queue: &Queue, source: u64, mut events: Vec<Event>, bytes: usize) -> bool {
+    if events.is_empty() {
+        return true;
+    }
     let charge = queue.charge(bytes).await;
-    let receipt = Receipt::open(Arc::new(NoLedger), 0, Some(charge));
-    for event in &mut events {
+    with_receipt(&mut events, Receipt::open(Arc::new(NoLedger), 0, Some(charge)));
+    queue.send(source, Box::new(events)).await.is_ok()
+}
+
+/// Gives each event a receipt of the chunk that `receipt` is of.
+pub(crate) fn with_receipt(events: &mut [Event], receipt: Receipt) {
+    for event in events {
         let id = event.id().copied();
         event.set_origin(id, Some(receipt.clone()));
     }
     receipt.acknowledge();
-    queue.send(source, Box::new(events)).await.is_ok()
+}
+
+/// What events that were decoded from so many bytes take from the budget.
+pub(crate) fn cost(events: &[Event], bytes: usize) -> usize {
+    bytes + events.len() * EVENT
+}
+
+/// Sets a field unless the event has brought it along.
+pub(crate) fn fill(event: &mut Event, name: &Path, value: &Value) {
+    if event.get(name).is_none_or(|there| matches!(there, Value::Null | Value::Bool(false))) {
+        // Below a plain value, as [host][ip] where `host` is a text, there is no room, in Logstash neither.
+        let _no_room = event.set(name, value.clone());
+    }
+}
+
+/// A field whose name stands in this program.
+pub(crate) fn known(name: &str) -> Path {
+    Path::parse(name).expect("names of fields that stand in the program are field references")
+}
+
+/// The option `port`, which a plugin requires.
+pub(crate) fn port(options: &mut Options<'_>) -> Option<u16> {
+    let port = options.integer("port", 0);
+    if options.was_set("port") && u16::try_from(port).is_err() {
+        options.fail(
+            "port",
+            &format!("there is no port {port}"),
+            "use a port from 1 to 65535, or 0 for any that is free",
+        );
+    }
+    u16::try_from(port).ok()
 }

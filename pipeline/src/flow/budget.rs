@@ -15,6 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which bytes are counted: small enough not to matter, large enough that a budget of 1 TiB fits 32 bits.
 const UNIT: usize = 1024;
 
+/// What an event costs in memory beside its text, in bytes; measured generously. Inputs charge it for each event.
+pub const EVENT: usize = 512;
+
 /// A shared budget of bytes.
 #[derive(Clone, Debug)]
 pub struct Budget {

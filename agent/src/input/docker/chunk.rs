@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use elkhound_pipeline::event::{DocumentId, Event, Layer};
+use elkhound_pipeline::flow::budget::EVENT;
 use elkhound_pipeline::flow::queue::Chunk;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::map::Map;
@@ -36,9 +37,6 @@ pub(crate) struct LinesChunk {
     /// The chunk's receipt.
     pub(crate) receipt: Receipt,
 }
-
-/// What an event costs in memory beside its text, in bytes; measured generously.
-const EVENT: usize = 512;
 
 impl LinesChunk {
     /// What a chunk of so many lines and bytes takes from the budget.
