@@ -15,6 +15,7 @@ mod log;
 mod output;
 mod paint;
 mod random;
+mod refresh;
 mod run;
 mod settings;
 mod test;

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::input::Input;
 use crate::line::Line;
 use crate::output::Output;
+use crate::refresh;
 use crate::settings::Settings;
 
 /// How long a stop may take: below Docker's own ten seconds before it kills.
@@ -38,6 +39,8 @@ pub(crate) fn run(line: Line, settings: &Settings, runtime: &Runtime) -> Result<
     let Line { plan, inputs, mut outputs, give_up, warnings: _ } = line;
     let (queue, lanes) = queue(settings.workers, settings.order, Budget::new(settings.budget));
     let workers = start_workers(lanes, &plan, &mut outputs, settings)?;
+    // Dropped, and with it ended, when the line has run.
+    let _refreshed = refresh::start(&plan, runtime.handle());
     let stop = CancellationToken::new();
     let signals = runtime.spawn(heed_signals(stop.clone(), give_up));
     let ended = runtime.block_on(read(inputs, queue, &stop));

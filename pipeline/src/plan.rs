@@ -13,7 +13,7 @@ use crate::condition::{Condition, Incomparable};
 use crate::event::Event;
 use crate::filter::common::Common;
 use crate::filter::reference::Raised;
-use crate::filter::{Context, Filter, Made, Outcome};
+use crate::filter::{Context, Filter, Made, Outcome, Watched};
 use crate::flow::worker::survives;
 
 mod compile;
@@ -45,6 +45,21 @@ pub struct PlacedFilter {
     pub counters: Counters,
     common: Common,
     filter: Box<dyn Filter>,
+}
+
+impl PlacedFilter {
+    /// The file that it wants read again.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.filter.watched()
+    }
+
+    /// Gives it what the file holds now.
+    ///
+    /// # Errors
+    /// Why that is of no use; the filter goes on with what it had.
+    pub fn refresh(&self, bytes: &[u8]) -> Result<(), String> {
+        self.filter.refresh(bytes)
+    }
 }
 
 /// What a filter has done, for the monitoring API.

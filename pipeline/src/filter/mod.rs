@@ -6,6 +6,9 @@
 //!
 //! Trouble with one event is a tag on that event, never a panic and never a stop.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use crate::event::Event;
@@ -65,10 +68,33 @@ pub trait Filter: Send + Sync {
         None
     }
 
+    /// The file that the filter wants read again from time to time. The agent does that, since the pipeline opens no file.
+    fn watched(&self) -> Option<&Watched> {
+        None
+    }
+
+    /// Takes what the watched file holds now.
+    ///
+    /// # Errors
+    /// Why that is of no use; the filter then goes on with what it had.
+    fn refresh(&self, bytes: &[u8]) -> Result<(), String> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Called every five seconds and, with `last` set, at the end of the pipeline; filters that hold events back emit them.
     fn flush(&self, last: bool, cx: &mut Context) {
         let _ = (last, cx);
     }
+}
+
+/// A file that a filter reads again when it has changed.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Which one.
+    pub path: PathBuf,
+    /// How often to look whether it has.
+    pub every: Duration,
 }
 
 /// A row of the table: how a filter is called, what it takes, and how it is made.

@@ -12,8 +12,8 @@
 //! - `override` (default true when the target is the source, else false): replace a target that is there.
 //! - `iterate_on`: a list. When it is the source itself, each element is looked up, and the target is the list of what was found, null
 //!   where nothing was. Otherwise its elements are maps, and `source` and `target` are fields of each.
-//! - `refresh_interval` (default 300, in seconds), `refresh_behaviour` (`merge` or `replace`): accepted. The file is read when the pipeline is
-//!   loaded: the dictionary is part of the compiled pipeline, which no worker has to lock, and a reload of the pipeline reads it anew.
+//! - `refresh_interval` (default 300, in seconds; 0 for never): how often to look whether the file has changed. It is read anew when it has.
+//! - `refresh_behaviour` (`merge`, the default, or `replace`): whether keys that are gone from the file stay until the next start.
 //! - `yaml_dictionary_code_point_limit`, `yaml_load_strategy`: accepted; reading takes memory in proportion to the file either way.
 //! - `ecs_compatibility`: see `target`.
 //!
@@ -43,16 +43,18 @@
 //!
 //! ## Differences from Logstash
 //!
-//! Dates in YAML stay text. A missing file is a warning of `-t`, and the dictionary is empty until the pipeline is loaded again.
+//! Dates in YAML stay text. A missing file is a warning of `-t`, and the dictionary is empty until the file is there. A file that has become
+//! unreadable is a warning in elkhound's log, and the last dictionary stays.
 
 use std::path::Path as FilePath;
+use std::time::Duration;
 
 use elkhound_config::ast::{NumberValue, Value as Written, ValueKind};
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use super::common::as_list;
 use super::reference::{Raised, Reference};
-use super::{Context, Filter, Kind, Outcome, optional};
+use super::{Context, Filter, Kind, Outcome, Watched, optional};
 use crate::event::Event;
 use crate::map::Map;
 use crate::path::Path;
@@ -65,8 +67,10 @@ use crate::value::Value;
 
 mod dictionary;
 mod file;
+mod held;
 
 use dictionary::{Dictionary, Mode};
+use held::{Entries, Held, Refreshed};
 
 /// The row of the table.
 pub(super) const KIND: Kind =
@@ -88,8 +92,8 @@ const OPTIONS: &[OptionSpec] = &[
     optional("field", FIELD, "", "the old name of source"),
     optional("iterate_on", OptionKind::FieldReference, "", "the list whose elements are translated"),
     optional("override", OptionKind::Boolean, "whether target is source", "replace a target that is there"),
-    optional("refresh_behaviour", REFRESH, "merge", "accepted; the file is read with the pipeline"),
-    optional("refresh_interval", OptionKind::Number, "300", "accepted; the file is read with the pipeline"),
+    optional("refresh_behaviour", REFRESH, "merge", "what becomes of keys that are gone from the file"),
+    optional("refresh_interval", OptionKind::Number, "300", "seconds between looks at the file, 0 for never"),
     optional("regex", OptionKind::Boolean, "false", "keys are regular expressions"),
     optional("source", OptionKind::FieldReference, "", "the field to look up"),
     optional("target", OptionKind::FieldReference, "translation, with ECS the source", "where the translation goes"),
@@ -134,23 +138,36 @@ fn either(name: &str, old: &str, options: &mut Options<'_>) -> Option<Option<Str
     }
 }
 
-fn dictionary(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Dictionary> {
+fn dictionary(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Held> {
     let mode = match (options.boolean("exact", true), options.boolean("regex", false)) {
         (false, _) => Mode::Within,
         (true, true) => Mode::Regex,
         (true, false) => Mode::Exact,
     };
-    let (option, entries) = match options.text("dictionary_path") {
-        None => ("dictionary", written_entries(options)),
-        Some(path) => ("dictionary_path", entries_in_file(&path, options, setup)?),
+    let (option, held) = match options.text("dictionary_path") {
+        None => ("dictionary", Dictionary::new(written_entries(options), mode).map(Held::Fixed)),
+        Some(path) => {
+            let entries = entries_in_file(&path, options, setup)?;
+            ("dictionary_path", from_file(path, entries, mode, options))
+        }
     };
-    match Dictionary::new(entries, mode) {
-        Ok(dictionary) => Some(dictionary),
+    match held {
+        Ok(held) => Some(held),
         Err(why) => {
             options.fail(option, &why, "");
             None
         }
     }
+}
+
+fn from_file(path: String, entries: Entries, mode: Mode, options: &Options<'_>) -> Result<Held, String> {
+    let Some(seconds) = u64::try_from(options.integer("refresh_interval", 300)).ok().filter(|seconds| *seconds > 0)
+    else {
+        return Dictionary::new(entries, mode).map(Held::Fixed);
+    };
+    let watched = Watched { path: path.into(), every: Duration::from_secs(seconds) };
+    let merges = options.text_or("refresh_behaviour", "merge") == "merge";
+    Ok(Held::File(Box::new(Refreshed::new(watched, mode, merges, entries)?)))
 }
 
 fn written_entries(options: &Options<'_>) -> Vec<(Value, Value)> {
@@ -166,7 +183,11 @@ fn entries_in_file(path: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> 
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let message = format!("`{path}` does not exist; nothing will be found");
-            options.warn("dictionary_path", &message, "put the file there and load the pipeline again");
+            options.warn(
+                "dictionary_path",
+                &message,
+                "put the file there; it is looked for again every `refresh_interval` seconds",
+            );
             return Some(Vec::new());
         }
         Err(error) => {
@@ -204,7 +225,7 @@ struct Translate {
     in_place: bool,
     replaces: bool,
     fallback: Option<Template>,
-    dictionary: Dictionary,
+    dictionary: Held,
 }
 
 /// What is looked up.
@@ -254,6 +275,20 @@ impl Filter for Translate {
             Ok(translated) if translated || self.in_place => Outcome::Matched,
             Ok(_) | Err(Trouble::Logged) => Outcome::Passed,
             Err(Trouble::TooLong(reason)) => Outcome::Failed(reason),
+        }
+    }
+
+    fn watched(&self) -> Option<&Watched> {
+        match &self.dictionary {
+            Held::Fixed(_) => None,
+            Held::File(file) => Some(&file.watched),
+        }
+    }
+
+    fn refresh(&self, bytes: &[u8]) -> Result<(), String> {
+        match &self.dictionary {
+            Held::Fixed(_) => Ok(()),
+            Held::File(file) => file.refresh(bytes),
         }
     }
 
@@ -388,7 +423,7 @@ mod tests {
             in_place: false,
             replaces: false,
             fallback: fallback.map(Template::parse),
-            dictionary: Dictionary::new(entries, Mode::Exact).unwrap(),
+            dictionary: Held::Fixed(Dictionary::new(entries, Mode::Exact).unwrap()),
         }
     }
 
