@@ -208,3 +208,19 @@ fn report(trouble: Trouble<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::RunArgs;
+
+    #[test]
+    fn making_a_line_starts_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let text = "input { docker {} } output { elasticsearch { hosts => [\"http://127.0.0.1:9\"] } stdout {} }";
+        let settings = Settings::from_args(RunArgs { config_string: Some(text.into()), ..RunArgs::default() }).unwrap();
+        let made = make(&Source::of("text", text), &settings, runtime.handle());
+        assert!(made.is_ok_and(|line| line.outputs.len() == 2));
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    }
+}

@@ -38,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(8);
 pub(crate) fn run(line: Line, settings: &Settings, runtime: &Runtime) -> Result<()> {
     let Line { plan, inputs, mut outputs, give_up, warnings: _ } = line;
     let (queue, lanes) = queue(settings.workers, settings.order, Budget::new(settings.budget));
+    outputs.iter_mut().for_each(|output| output.start());
     let workers = start_workers(lanes, &plan, &mut outputs, settings)?;
     // Dropped, and with it ended, when the line has run.
     let _refreshed = refresh::start(&plan, runtime.handle());

@@ -67,7 +67,9 @@ use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
 use elkhound_pipeline::template::Template;
 use flume::{Receiver, Sender as Channel};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use self::action::{Choice, Unencodable, Update};
@@ -121,7 +123,10 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         dropped: options.texts("drop_error_types"),
     };
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
-    Some(Box::new(Elasticsearch::start(client, encoder, limits, &backoff, quiet, requests, world)))
+    Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
+        let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
+        Delivery { client, backoff, quiet, runtime, give_up, waiting, used }
+    })))
 }
 
 fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
@@ -139,38 +144,54 @@ struct Limits {
 struct Elasticsearch {
     encoder: Encoder,
     limits: Limits,
+    requests: usize,
     bodies: Channel<Body>,
     /// Bodies that were sent and can be filled again.
     spare: Receiver<Body>,
+    /// What the senders need; taken when they start.
+    delivery: Option<Delivery>,
     senders: JoinSet<()>,
 }
 
+/// What senders are made of.
+struct Delivery {
+    client: Client,
+    backoff: Backoff,
+    quiet: Quiet,
+    runtime: Handle,
+    give_up: CancellationToken,
+    waiting: Receiver<Body>,
+    used: Channel<Body>,
+}
+
 impl Elasticsearch {
-    fn start(
-        client: Client,
+    fn new(
         encoder: Encoder,
         limits: Limits,
-        backoff: &Backoff,
-        quiet: Quiet,
         requests: usize,
-        world: &World<'_>,
+        delivery: impl FnOnce(Receiver<Body>, Channel<Body>) -> Delivery,
     ) -> Self {
         // A body may wait while all senders are busy: one more would only use memory.
         let (bodies, waiting) = flume::bounded(1);
         let (used, spare) = flume::bounded(requests + 1);
-        let (client, stats, quiet) = (Arc::new(client), Arc::new(Stats::default()), Arc::new(quiet));
-        let mut senders = JoinSet::new();
-        for _ in 0..requests {
-            let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), world.give_up.clone());
-            let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
-            let sender = Sender { client, quiet, backoff, give_up, stats, spare };
-            senders.spawn_on(sender.run(waiting.clone()), &world.runtime);
-        }
-        Self { encoder, limits, bodies, spare, senders }
+        let delivery = Some(delivery(waiting, used));
+        Self { encoder, limits, requests, bodies, spare, delivery, senders: JoinSet::new() }
     }
 }
 
 impl Output for Elasticsearch {
+    fn start(&mut self) {
+        let Some(delivery) = self.delivery.take() else { return };
+        let Delivery { client, backoff, quiet, runtime, give_up, waiting, used } = delivery;
+        let (client, stats, quiet) = (Arc::new(client), Arc::new(Stats::default()), Arc::new(quiet));
+        for _ in 0..self.requests {
+            let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), give_up.clone());
+            let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
+            let sender = Sender { client, quiet, backoff, give_up, stats, spare };
+            self.senders.spawn_on(sender.run(waiting.clone()), &runtime);
+        }
+    }
+
     fn writer(&mut self) -> Box<dyn Writer> {
         Box::new(BulkWriter {
             encoder: self.encoder.clone(),

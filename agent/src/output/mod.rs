@@ -17,8 +17,11 @@ pub(crate) mod elasticsearch;
 mod null;
 pub(crate) mod stdout;
 
-/// An output, made from its place in the pipeline file.
+/// An output, made from its place in the pipeline file. Making it opens and starts nothing, for `-t` makes all of them.
 pub(crate) trait Output: Send {
+    /// Starts what works behind the writers; called once, before the first of them is asked for.
+    fn start(&mut self) {}
+
     /// The half that one worker writes to.
     fn writer(&mut self) -> Box<dyn Writer>;
 
