@@ -16,4 +16,6 @@ mod indexing;
 mod inputs;
 mod pipelines;
 mod rejection;
+mod settings;
+mod several;
 mod tidy;

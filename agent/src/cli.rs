@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+
+use crate::settings::table::{Effect, Kind, ROWS, Row};
 
 /// Ships the logs of every container of a Docker host through Logstash-language pipelines into Elasticsearch.
 #[derive(Debug, Parser)]
@@ -16,50 +18,59 @@ pub(crate) struct Cli {
     /// How to run.
     #[command(flatten)]
     pub(crate) run: RunArgs,
-}
-
-/// Logstash's flags.
-#[derive(Args, Debug, Default)]
-pub(crate) struct RunArgs {
-    /// Pipeline file, directory or glob; several files are joined in name order
-    #[arg(short = 'f', long = "path.config", value_name = "PATH")]
-    pub(crate) path_config: Option<String>,
-    /// Pipeline text
-    #[arg(short = 'e', long = "config.string", value_name = "TEXT", conflicts_with = "path_config")]
-    pub(crate) config_string: Option<String>,
-    /// Check the pipeline, print all mistakes, and exit: 0 when there are none, else 1
-    #[arg(short = 't', long = "config.test_and_exit")]
-    pub(crate) test_and_exit: bool,
-    /// Worker threads that run filters [default: number of cores]
-    #[arg(short = 'w', long = "pipeline.workers", value_name = "N")]
-    pub(crate) workers: Option<usize>,
-    /// The most events that a worker takes up at a time [default: 125]
-    #[arg(short = 'b', long = "pipeline.batch.size", value_name = "N")]
-    pub(crate) batch_size: Option<usize>,
-    /// Keep the order of each source: auto (with one worker), true, false [default: auto]
-    #[arg(long = "pipeline.ordered", value_name = "MODE")]
-    pub(crate) ordered: Option<String>,
-    /// Names and defaults of plugins: disabled, v1, v8 [default: v8]
-    #[arg(long = "pipeline.ecs_compatibility", value_name = "MODE")]
-    pub(crate) ecs_compatibility: Option<String>,
-    /// Folder for cursors and other state [default: /var/lib/elkhound]
-    #[arg(long = "path.data", value_name = "DIR")]
-    pub(crate) path_data: Option<PathBuf>,
-    /// Folder with elkhound.yml or logstash.yml
-    #[arg(long = "path.settings", value_name = "DIR", env = "LS_SETTINGS_DIR")]
-    pub(crate) path_settings: Option<PathBuf>,
-    /// Interpret \n, \t, \" and the like in quoted strings
-    #[arg(long = "config.support_escapes")]
-    pub(crate) support_escapes: bool,
-    /// error, warn, info, debug or trace [default: info]
-    #[arg(long = "log.level", value_name = "LEVEL")]
-    pub(crate) log_level: Option<String>,
-    /// plain or json [default: plain]
-    #[arg(long = "log.format", value_name = "FORMAT")]
-    pub(crate) log_format: Option<String>,
     /// Print the version and exit
     #[arg(short = 'V', long = "version", action = ArgAction::Version)]
     pub(crate) version: Option<bool>,
+}
+
+/// Logstash's flags: every setting of the table is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunArgs {
+    /// The settings that were given, each with its value.
+    pub(crate) given: Vec<(&'static Row, String)>,
+}
+
+impl Args for RunArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(ROWS.iter().filter(|row| row.family().is_none()).map(argument))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RunArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let flags = ROWS.iter().filter(|row| row.family().is_none());
+        let given = flags.filter_map(|row| Some((row, matches.get_one::<String>(row.name)?.clone())));
+        Ok(Self { given: given.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The flag of a setting. Those that elkhound does not act on are taken, and not advertised.
+fn argument(row: &'static Row) -> Arg {
+    let help = match row.default {
+        "" | "false" => row.help.to_owned(),
+        default => format!("{} [default: {default}]", row.help),
+    };
+    let argument = Arg::new(row.name).long(row.name).help(help).hide(row.effect != Effect::Works);
+    let argument = match row.short {
+        Some(letter) => argument.short(letter),
+        None => argument,
+    };
+    match row.kind {
+        Kind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Kind::Number(_) => argument.value_name("N"),
+        Kind::Text if row.name.starts_with("path.") => argument.value_name("PATH"),
+        Kind::Text | Kind::Secret | Kind::Any | Kind::Size | Kind::Time => argument.value_name("TEXT"),
+        Kind::OneOf(_) => argument.value_name("WORD"),
+    }
 }
 
 /// What elkhound does beside running pipelines.
@@ -70,6 +81,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Shows what becomes of an event, filter by filter
     Trace(TraceArgs),
+    /// Prints the settings that are in force, and where each comes from
+    Settings(RunArgs),
     /// Prints a plugin's documentation, or the list of plugins
     Docs {
         /// The plugin, for example `grok`
@@ -130,7 +143,24 @@ mod tests {
     #[test]
     fn takes_logstashs_flags() {
         let cli = Cli::parse_from(["elkhound", "-f", "a.conf", "-w", "2", "-b", "500", "--path.data", "/tmp/x", "-t"]);
-        assert_eq!(cli.run.path_config.as_deref(), Some("a.conf"));
-        assert_eq!((cli.run.workers, cli.run.batch_size, cli.run.test_and_exit), (Some(2), Some(500), true));
+        let given: Vec<(&str, &str)> = cli.run.given.iter().map(|(row, value)| (row.name, value.as_str())).collect();
+        let expected = [
+            ("config.test_and_exit", "true"),
+            ("path.config", "a.conf"),
+            ("path.data", "/tmp/x"),
+            ("pipeline.batch.size", "500"),
+            ("pipeline.workers", "2"),
+        ];
+        assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn a_switch_takes_its_value_with_an_equals_sign_only() {
+        let cli =
+            Cli::parse_from(["elkhound", "--config.support_escapes", "-t", "-r", "-u", "50", "--queue.drain=false"]);
+        let found =
+            |name: &str| cli.run.given.iter().find(|(row, _)| row.name == name).map(|(_, value)| value.as_str());
+        assert_eq!(found("config.support_escapes"), Some("true"));
+        assert_eq!((found("queue.drain"), found("pipeline.batch.delay")), (Some("false"), Some("50")));
     }
 }

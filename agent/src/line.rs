@@ -1,9 +1,8 @@
-//! From the pipeline's text to a line that can be run: every mistake of the file is collected before anything starts.
+//! From the pipelines' texts to lines that can be run: every mistake of all files is collected before anything starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
 use elkhound_config::ast::{Document, Plugin};
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::env;
@@ -17,11 +16,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::bus::Bus;
 use crate::input::{self, Input};
 use crate::limit::Limit;
 use crate::output::{self, Output};
-use crate::settings::{PipelineText, Settings};
-use crate::{clock, files, host};
+use crate::settings::{Mistake, PipelineSettings, PipelineText, Settings};
+use crate::{clock, files, host, variables};
 
 /// A pipeline with its inputs and outputs made, ready to run.
 pub(crate) struct Line {
@@ -31,45 +31,102 @@ pub(crate) struct Line {
     pub(crate) inputs: Vec<(Box<dyn Input>, Decoration)>,
     /// The outputs, by their number in the plan.
     pub(crate) outputs: Vec<Box<dyn Output>>,
-    /// Cancelled to make outputs give up.
-    pub(crate) give_up: CancellationToken,
-    /// What is legal in the file and seldom meant.
-    pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// Makes the line, or returns all mistakes.
-///
-/// # Errors
-/// The diagnostics of the pipeline file.
-pub(crate) fn make(source: &Source, settings: &Settings, runtime: &Handle) -> Result<Line, Vec<Diagnostic>> {
-    let escapes = if settings.support_escapes { Escapes::Processed } else { Escapes::Kept };
+/// All pipelines, made, and what was found wrong or odd on the way.
+pub(crate) struct Made {
+    /// The lines, in the order of the settings. With an error among the diagnostics they must not be run.
+    pub(crate) lines: Vec<Line>,
+    /// What is wrong or odd, by pipeline.
+    pub(crate) diagnostics: Vec<Vec<Diagnostic>>,
+    /// Cancelled to make outputs give up.
+    pub(crate) give_up: CancellationToken,
+}
+
+impl Made {
+    /// True when nothing keeps the lines from being run.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.diagnostics.iter().flatten().any(Diagnostic::is_error)
+    }
+}
+
+/// Makes the lines of all pipelines, each from the source of its number. Nothing is started.
+pub(crate) fn make(sources: &[Source], settings: &Settings, runtime: &Handle) -> Made {
+    let give_up = CancellationToken::new();
+    let bus = Arc::new(Bus::new(settings.pipelines.iter().map(|pipeline| pipeline.id.clone()).collect()));
+    let host = host::name(settings.node.as_deref());
+    let shared = Shared { data: &settings.data, host: &host, runtime, give_up: &give_up, bus: &bus };
+    let (mut lines, mut diagnostics) = (Vec::new(), Vec::new());
+    for (number, (pipeline, source)) in settings.pipelines.iter().zip(sources).enumerate() {
+        let (line, found) = make_one(source, pipeline, number, &shared);
+        lines.push(line);
+        diagnostics.push(found);
+    }
+    for (number, mistake) in bus.mistakes() {
+        diagnostics[number].push(mistake);
+    }
+    bus.release();
+    // Found by several stages; read from top to bottom.
+    diagnostics.iter_mut().for_each(|found| found.sort_by_key(|diagnostic| diagnostic.span.start));
+    Made { lines, diagnostics, give_up }
+}
+
+/// What all pipelines have in common.
+struct Shared<'a> {
+    data: &'a Path,
+    host: &'a str,
+    runtime: &'a Handle,
+    give_up: &'a CancellationToken,
+    bus: &'a Arc<Bus>,
+}
+
+fn make_one(
+    source: &Source,
+    pipeline: &PipelineSettings,
+    number: usize,
+    shared: &Shared<'_>,
+) -> (Line, Vec<Diagnostic>) {
+    let escapes = if pipeline.support_escapes { Escapes::Processed } else { Escapes::Kept };
     let (document, mut diagnostics) = parse(source, escapes);
     let setup = Setup {
-        ecs: settings.ecs,
+        ecs: pipeline.ecs,
         now: clock::now(),
         read_file: &|path| std::fs::read(path),
         list_files: &files::matching,
     };
     let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
-    let give_up = CancellationToken::new();
-    let host = host::name();
+    let data = state_folder(shared.data, &pipeline.id);
+    let world = output::World {
+        setup: &setup,
+        runtime: shared.runtime.clone(),
+        give_up: shared.give_up.clone(),
+        bus: Arc::clone(shared.bus),
+        pipeline: number,
+    };
     let mut maker =
-        Maker { setup: &setup, settings, runtime, give_up: &give_up, host: &host, diagnostics: &mut diagnostics };
+        Maker { setup: &setup, data: &data, host: shared.host, world: &world, diagnostics: &mut diagnostics };
     let inputs =
         compiled.inputs.iter().enumerate().filter_map(|(number, plugin)| maker.input(number, plugin)).collect();
     let outputs = compiled.outputs.iter().filter_map(|plugin| maker.output(plugin)).collect();
-    // Found by several stages; read from top to bottom.
-    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(diagnostics);
-    }
-    Ok(Line { plan: Arc::new(compiled.plan), inputs, outputs, give_up, warnings: diagnostics })
+    (Line { plan: Arc::new(compiled.plan), inputs, outputs }, diagnostics)
 }
 
-/// Parses a pipeline and puts in the values of `${NAME}`, from the environment.
+/// Where a pipeline's inputs keep their state: `path.data` itself for `main`, which is what one pipeline alone is called, else a
+/// folder in it.
+fn state_folder(data: &Path, id: &str) -> PathBuf {
+    if id == "main" {
+        return data.to_owned();
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let name: String =
+        id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02x}") }).collect();
+    data.join(format!("pipeline-{name}"))
+}
+
+/// Parses a pipeline and puts in the values of `${NAME}`, from the environment and from secrets' files.
 pub(crate) fn parse(source: &Source, escapes: Escapes) -> (Document, Vec<Diagnostic>) {
     let Parsed { mut document, mut diagnostics } = elkhound_config::parse(source, escapes);
-    env::substitute(&mut document, &|name| std::env::var(name).ok(), &mut diagnostics);
+    env::substitute(&mut document, &variables::find, &mut diagnostics);
     (document, diagnostics)
 }
 
@@ -121,10 +178,9 @@ const OUTPUT_OPTIONS: &[OptionSpec] = &[
 
 struct Maker<'a> {
     setup: &'a Setup<'a>,
-    settings: &'a Settings,
-    runtime: &'a Handle,
-    give_up: &'a CancellationToken,
+    data: &'a Path,
     host: &'a str,
+    world: &'a output::World<'a>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -135,7 +191,8 @@ impl Maker<'_> {
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, decoration::OPTIONS], self.diagnostics);
-        let world = input::World { setup: self.setup, data: &self.settings.data, host: self.host, number };
+        let (bus, pipeline) = (&*self.world.bus, self.world.pipeline);
+        let world = input::World { setup: self.setup, data: self.data, host: self.host, number, bus, pipeline };
         let decoration = Decoration::read(&mut options);
         let input = (kind.build)(&mut options, &world);
         options.finish();
@@ -148,25 +205,33 @@ impl Maker<'_> {
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
-        let world = output::World { setup: self.setup, runtime: self.runtime.clone(), give_up: self.give_up.clone() };
-        let output = (kind.build)(&mut options, &world);
+        let output = (kind.build)(&mut options, self.world);
         options.finish();
         output
     }
 }
 
-/// Reads the pipeline's text: a file, all files of a folder, or those that match a glob, joined in name order.
+/// Reads a pipeline's text.
+///
+/// # Errors
+/// A path that matches nothing or can't be read, at the place where it was given.
+pub(crate) fn read_source(pipeline: &PipelineSettings) -> Result<Source, Box<Mistake>> {
+    match &pipeline.text {
+        PipelineText::Inline(text) if pipeline.id == "main" => Ok(Source::of("config string", &text.value)),
+        PipelineText::Inline(text) => Ok(Source::of(&format!("config string of {}", pipeline.id), &text.value)),
+        PipelineText::Files(given) => read_path(&given.value).map_err(|reason| Box::new(given.refused(&reason))),
+    }
+}
+
+/// Reads a file, all files of a folder, or those that match a glob, joined in name order.
 ///
 /// # Errors
 /// A path that matches nothing or can't be read.
-pub(crate) fn read_source(text: &PipelineText) -> Result<Source> {
-    let path = match text {
-        PipelineText::Inline(text) => return Ok(Source::of("config string", text)),
-        PipelineText::Files(path) => path,
-    };
-    let found = files::pipeline(path).with_context(|| format!("`-f {path}` can't be read"))?;
+pub(crate) fn read_path(path: &str) -> Result<Source, String> {
+    let found = files::pipeline(path).map_err(|error| format!("it can't be read: {error}"))?;
     if found.is_empty() {
-        bail!("`-f {path}` matches no file; give a file, a folder or a glob such as '/etc/elkhound/pipelines/*.conf'");
+        let remedy = "give a file, a folder or a glob such as '/etc/elkhound/pipelines/*.conf'";
+        return Err(format!("{path} matches no file; {remedy}"));
     }
     read_files(&found)
 }
@@ -175,13 +240,13 @@ pub(crate) fn read_source(text: &PipelineText) -> Result<Source> {
 ///
 /// # Errors
 /// A file that can't be read, or is not UTF-8.
-pub(crate) fn read_files(files: &[PathBuf]) -> Result<Source> {
+pub(crate) fn read_files(files: &[PathBuf]) -> Result<Source, String> {
     let mut source = Source::default();
     for file in files {
-        let bytes = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-        let text =
-            String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8; save it as UTF-8", file.display()))?;
-        source.add(&file.display().to_string(), &text);
+        let shown = file.display().to_string();
+        let bytes = std::fs::read(file).map_err(|error| format!("{shown} can't be read: {error}"))?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8; save it as UTF-8"))?;
+        source.add(&shown, &text);
     }
     Ok(source)
 }
@@ -213,14 +278,46 @@ fn report(trouble: Trouble<'_>) {
 mod tests {
     use super::*;
     use crate::cli::RunArgs;
+    use crate::settings::Given;
 
     #[test]
     fn making_a_line_starts_nothing() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let text = "input { docker {} } output { elasticsearch { hosts => [\"http://127.0.0.1:9\"] } stdout {} }";
-        let settings = Settings::from_args(RunArgs { config_string: Some(text.into()), ..RunArgs::default() }).unwrap();
-        let made = make(&Source::of("text", text), &settings, runtime.handle());
-        assert!(made.is_ok_and(|line| line.outputs.len() == 2));
+        let made = make(&[Source::of("text", text)], &settings(&["main"], text), runtime.handle());
+        assert!(made.is_sound() && made.lines[0].outputs.len() == 2);
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    }
+
+    #[test]
+    fn each_pipeline_keeps_its_state_apart() {
+        let folder = |id| state_folder(Path::new("/data"), id).display().to_string();
+        assert_eq!(folder("main"), "/data");
+        assert_eq!(folder("web-1"), "/data/pipeline-web-1");
+        assert_eq!(folder("../é"), "/data/pipeline-%2e%2e%2f%c3%a9");
+    }
+
+    #[test]
+    fn an_address_is_one_inputs_over_all_pipelines() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let text = "input { pipeline { address => inn } } output { stdout {} }";
+        let sources = [Source::of("one", text), Source::of("two", text)];
+        let made = make(&sources, &settings(&["one", "two"], text), runtime.handle());
+        let messages: Vec<_> =
+            made.diagnostics[1].iter().map(|mistake| (mistake.is_error(), mistake.message.as_str())).collect();
+        assert_eq!(messages, [(true, "the pipeline `one` listens on the address `inn` already")]);
+        assert!(!made.is_sound());
+    }
+
+    fn settings(ids: &[&str], text: &str) -> Settings {
+        let flag = |name: &str, value: &str| (crate::settings::table::find(name).unwrap(), value.to_owned());
+        let one = |id: &&str| {
+            let given = vec![flag("config.string", text), flag("pipeline.id", id)];
+            Given::collect(RunArgs { given }).meant()
+        };
+        let mut all = ids.iter().map(one);
+        let mut settings = all.next().unwrap();
+        settings.pipelines.extend(all.flat_map(|other| other.pipelines));
+        settings
     }
 }

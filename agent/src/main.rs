@@ -1,6 +1,7 @@
 //! elkhound: arguments → settings → check → run → exit code.
 
 mod backoff;
+mod bus;
 mod cases;
 mod cli;
 mod clock;
@@ -17,23 +18,27 @@ mod paint;
 mod random;
 mod refresh;
 mod run;
+mod secret;
 mod settings;
 mod test;
 mod tls;
 mod trace;
 mod trial;
+mod variables;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use elkhound_config::render;
+use elkhound_config::source::Source;
 use std::io::{IsTerminal, stderr};
 use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::cli::{Cli, Command, RunArgs};
-use crate::settings::Settings;
+use crate::line::Made;
+use crate::settings::{Given, Mistake, Settings};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,50 +49,87 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
+        Some(Command::Settings(args)) => Ok(print_settings(args)),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };
     result.unwrap_or_else(|error| {
-        complain(&format!("elkhound: {error:#}"));
+        tell(&format!("elkhound: {error:#}\n"));
         ExitCode::FAILURE
     })
 }
 
 fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
-    let settings = Settings::from_args(args)?;
+    let mut given = Given::collect(args);
+    let settings = given.meant();
     log::start(&settings.log);
-    let source = line::read_source(&settings.pipeline)?;
+    let sources = sources(&settings, &mut given.mistakes);
+    complain(&given);
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    let line = match line::make(&source, &settings, runtime.handle()) {
-        Ok(line) => line,
-        Err(mistakes) => {
-            complain(&render::all(&mistakes, &source, stderr().is_terminal()));
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    if !line.warnings.is_empty() {
-        complain(&render::all(&line.warnings, &source, stderr().is_terminal()));
+    let made = line::make(&sources, &settings, runtime.handle());
+    complain_of_pipelines(&made, &sources);
+    if !given.is_sound() || !made.is_sound() {
+        return Ok(ExitCode::FAILURE);
     }
     if settings.check_only {
         println!("Configuration OK");
         return Ok(ExitCode::SUCCESS);
     }
-    info!(version = env!("CARGO_PKG_VERSION"), workers = settings.workers, data = %settings.data.display(), "elkhound starts");
-    run::run(line, &settings, &runtime)?;
+    info!(version = env!("CARGO_PKG_VERSION"), data = %settings.data.display(), "elkhound starts");
+    run::run(made, &settings, &runtime)?;
     info!("elkhound has stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The texts of all pipelines. One that can't be read is a mistake, and empty.
+fn sources(settings: &Settings, mistakes: &mut Vec<Mistake>) -> Vec<Source> {
+    let mut read = |pipeline| {
+        line::read_source(pipeline).unwrap_or_else(|mistake| {
+            mistakes.push(*mistake);
+            Source::default()
+        })
+    };
+    settings.pipelines.iter().map(&mut read).collect()
+}
+
+/// Prints what is in force and where it comes from; fails when something is wrong with it.
+fn print_settings(args: RunArgs) -> ExitCode {
+    let given = Given::collect(args);
+    let lines = given.shown();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count().min(40)).max().unwrap_or(0);
+    let (names, values) = (width(0), width(1));
+    for [name, value, origin] in &lines {
+        println!("{}", secret::mask(&format!("{name:names$}  {value:values$}  {origin}")));
+    }
+    complain(&given);
+    exit_code(given.is_sound())
 }
 
 fn exit_code(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Standard error, for people; the log has its own writer.
+fn complain(given: &Given) {
+    for mistake in &given.mistakes {
+        let text = mistake.shown(stderr().is_terminal());
+        // What has an excerpt is set off, as in pipeline files.
+        let gap = if text.lines().nth(1).is_some() { "\n" } else { "" };
+        tell(&format!("{text}{gap}"));
+    }
+}
+
+fn complain_of_pipelines(made: &Made, sources: &[Source]) {
+    for (found, source) in made.diagnostics.iter().zip(sources).filter(|(found, _)| !found.is_empty()) {
+        tell(&format!("{}\n", render::all(found, source, stderr().is_terminal())));
+    }
+}
+
+/// Standard error, for people; the log has its own writer. No secret is shown.
 #[expect(clippy::print_stderr, reason = "the one place that talks to a person on standard error")]
-fn complain(text: &str) {
-    eprintln!("{text}");
+fn tell(text: &str) {
+    eprint!("{}", secret::mask(text));
 }

@@ -1,8 +1,11 @@
-//! Builds the line and runs it: started from the output end, stopped from the input end.
+//! Builds the lines and runs them: started from the output end, stopped from the input end.
 //!
 //! A stop (SIGTERM, SIGINT, or the end of all inputs) cancels the inputs; what they have handed on drains through workers
 //! and outputs within [`GRACE`]. What is not safe by then is left unacknowledged and read again after the next start, so a second
 //! signal, which ends at once, loses nothing either.
+//!
+//! Several pipelines are run side by side. One that sends to another ends before it, for a `pipeline` input ends with its senders. An
+//! input's trouble that it can't heal ends its own pipeline only; elkhound ends, with an error, when all have ended.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,7 +17,7 @@ use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Queue, queue};
 use elkhound_pipeline::flow::worker::Worker;
 use elkhound_pipeline::plan::Plan;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,44 +26,81 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::input::Input;
-use crate::line::Line;
+use crate::line::{Line, Made};
 use crate::output::Output;
 use crate::refresh;
-use crate::settings::Settings;
+use crate::settings::{PipelineSettings, Settings};
 
 /// How long a stop may take: below Docker's own ten seconds before it kills.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Runs the line until its inputs end or a signal stops it.
+/// Runs the lines until their inputs end or a signal stops them.
 ///
 /// # Errors
-/// What keeps the line from starting, or an input's trouble that trying again can't heal.
-pub(crate) fn run(line: Line, settings: &Settings, runtime: &Runtime) -> Result<()> {
-    let Line { plan, inputs, mut outputs, give_up, warnings: _ } = line;
-    let (queue, lanes) = queue(settings.workers, settings.order, Budget::new(settings.budget));
-    outputs.iter_mut().for_each(|output| output.start());
-    let workers = start_workers(lanes, &plan, &mut outputs, settings)?;
-    // Dropped, and with it ended, when the line has run.
-    let _refreshed = refresh::start(&plan, runtime.handle());
+/// What keeps a line from starting, or an input's trouble that trying again can't heal.
+pub(crate) fn run(made: Made, settings: &Settings, runtime: &Runtime) -> Result<()> {
+    let Made { lines, give_up, diagnostics: _ } = made;
+    let share = share(settings.budget, &lines);
+    let started: Result<Vec<Running>> = lines
+        .into_iter()
+        .zip(&settings.pipelines)
+        .map(|(line, pipeline)| start(line, pipeline, share, runtime.handle()))
+        .collect();
+    let started = started?;
     let stop = CancellationToken::new();
     let signals = runtime.spawn(heed_signals(stop.clone(), give_up));
-    let ended = runtime.block_on(read(inputs, queue, &stop));
-    info!("inputs have ended; finishing what was read");
-    let drained = runtime.block_on(drain(workers, outputs));
+    let mut running = JoinSet::new();
+    for line in started {
+        running.spawn_on(line.run(stop.clone()), runtime.handle());
+    }
+    let ended = runtime.block_on(running.join_all());
     signals.abort();
-    ended.and(drained)
+    ended.into_iter().collect()
+}
+
+/// The bytes in flight that each pipeline with a source of its own may have: an even share, so that one whose output stalls stops its own
+/// inputs only, and all together stay within the budget. What comes from another pipeline is charged there.
+fn share(budget: usize, lines: &[Line]) -> usize {
+    let reads = |line: &&Line| line.inputs.iter().any(|(input, _)| !input.ends_with_its_senders());
+    budget / lines.iter().filter(reads).count().max(1)
+}
+
+/// A pipeline whose outputs and workers are there already.
+struct Running {
+    id: String,
+    inputs: Vec<(Box<dyn Input>, Decoration)>,
+    queue: Queue,
+    workers: Vec<JoinHandle<()>>,
+    outputs: Vec<Box<dyn Output>>,
+    /// Reads the files again that filters watch; it ends with the pipeline.
+    refreshed: JoinSet<()>,
+}
+
+fn start(line: Line, pipeline: &PipelineSettings, budget: usize, runtime: &Handle) -> Result<Running> {
+    let Line { plan, inputs, mut outputs } = line;
+    let (queue, lanes) = queue(pipeline.workers, pipeline.order, Budget::new(budget));
+    outputs.iter_mut().for_each(|output| output.start());
+    let workers = start_workers(lanes, &plan, &mut outputs, pipeline)?;
+    info!(pipeline = pipeline.id, workers = pipeline.workers, batch_size = pipeline.batch_size, "a pipeline starts");
+    let refreshed = refresh::start(&plan, runtime);
+    Ok(Running { id: pipeline.id.clone(), inputs, queue, workers, outputs, refreshed })
 }
 
 fn start_workers(
     lanes: Vec<Lane>,
     plan: &Arc<Plan>,
     outputs: &mut [Box<dyn Output>],
-    settings: &Settings,
+    pipeline: &PipelineSettings,
 ) -> Result<Vec<JoinHandle<()>>> {
     let start = |(number, lane)| {
-        let writers = outputs.iter_mut().map(|output| output.writer()).collect();
-        let worker =
-            Worker { lane, plan: Arc::clone(plan), writers, batch_size: settings.batch_size, clock: clock::now };
+        let worker = Worker {
+            lane,
+            plan: Arc::clone(plan),
+            writers: outputs.iter_mut().map(|output| output.writer()).collect(),
+            batch_size: pipeline.batch_size,
+            batch_delay: pipeline.batch_delay,
+            clock: clock::now,
+        };
         thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(|| worker.run())
@@ -69,19 +109,39 @@ fn start_workers(
     lanes.into_iter().enumerate().map(start).collect()
 }
 
-/// Runs all inputs until they end by themselves or are stopped. Trouble with one that it can't heal stops the others.
-async fn read(inputs: Vec<(Box<dyn Input>, Decoration)>, queue: Queue, stop: &CancellationToken) -> Result<()> {
+impl Running {
+    async fn run(self, stop: CancellationToken) -> Result<()> {
+        let Self { id, inputs, queue, workers, outputs, refreshed: _refreshed } = self;
+        let ended = read(&id, inputs, queue, &stop).await;
+        info!(pipeline = id, "inputs have ended; finishing what was read");
+        let drained = drain(workers, outputs).await;
+        info!(pipeline = id, "a pipeline has ended");
+        ended.and(drained).with_context(|| format!("pipeline `{id}`"))
+    }
+}
+
+/// Runs all inputs of a pipeline until they end by themselves or are stopped. Trouble with one that it can't heal stops the others.
+async fn read(
+    id: &str,
+    inputs: Vec<(Box<dyn Input>, Decoration)>,
+    queue: Queue,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let failed = CancellationToken::new();
+    let stop = stop.child_token();
     let mut running = JoinSet::new();
     for (mut input, decoration) in inputs {
         let left = input.adopt(decoration);
-        running.spawn(input.run(queue.clone().decorated(left), stop.clone()));
+        let until = if input.ends_with_its_senders() { &failed } else { &stop };
+        running.spawn(input.run(queue.clone().decorated(left), until.clone()));
     }
     drop(queue);
     let mut result = Ok(());
     while let Some(ended) = running.join_next().await {
         if let Err(trouble) = ended.context("an input ended by a panic").and_then(|ended| ended) {
-            error!(reason = format!("{trouble:#}"), "an input has stopped");
+            error!(pipeline = id, reason = format!("{trouble:#}"), "an input has stopped, and its pipeline ends");
             stop.cancel();
+            failed.cancel();
             result = Err(trouble);
         }
     }
@@ -114,7 +174,7 @@ async fn heed_signals(stop: CancellationToken, give_up: CancellationToken) {
     std::process::exit(130);
 }
 
-/// Waits for the workers, then for the outputs.
+/// Waits for a pipeline's workers, then for its outputs.
 async fn drain(workers: Vec<JoinHandle<()>>, outputs: Vec<Box<dyn Output>>) -> Result<()> {
     tokio::task::spawn_blocking(move || workers.into_iter().try_for_each(JoinHandle::join))
         .await

@@ -1,52 +1,87 @@
-//! Settings as meant: the command line and its defaults, checked, with everything that needs the machine (cores, files) looked up.
+//! Settings, in two stages: as written (flags, environment, `elkhound.yml`, `pipelines.yml`; [`written`]), and as meant, which is here.
+//!
+//! | stronger first | where |
+//! |---|---|
+//! | 1 | the pipeline's entry in `pipelines.yml` |
+//! | 2 | flags |
+//! | 3 | the environment: the setting's name in capitals, `.` as `_` (`PIPELINE_WORKERS`), or a file that `PIPELINE_WORKERS_FILE` names |
+//! | 4 | `elkhound.yml` in the folder of `path.settings`, else `logstash.yml` there |
+//! | 5 | defaults |
+//!
+//! All mistakes are collected, each with its place. `pipelines.yml` is read when no pipeline is given by any of 2 to 4.
 
-use std::path::PathBuf;
+mod file;
+mod pipelines;
+pub(crate) mod table;
+mod written;
+
+use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use elkhound_config::env::Lookup;
 use elkhound_pipeline::flow::queue::Order;
 use elkhound_pipeline::setup::Ecs;
 
+use self::file::Reader;
+use self::pipelines::Entry;
+use self::table::{ROWS, Row};
+use self::written::{Layer, Layers, Origin};
+pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
-
-/// Where state is kept unless told otherwise.
-const DATA: &str = "/var/lib/elkhound";
+use crate::variables;
 
 /// The byte budget of everything in flight. Encoded documents are a few times larger than their lines, and the inputs charge for that.
 const IN_FLIGHT: usize = 24 << 20;
 
+/// Levels of the log, as tracing calls them.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
 /// What to run and how.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Where the pipeline's text comes from.
-    pub(crate) pipeline: PipelineText,
+    /// The pipelines, in the order of their file.
+    pub(crate) pipelines: Vec<PipelineSettings>,
     /// Check only.
     pub(crate) check_only: bool,
-    /// Worker threads.
-    pub(crate) workers: usize,
-    /// Events that a worker takes up at a time.
-    pub(crate) batch_size: usize,
-    /// Whether each source keeps its order.
-    pub(crate) order: Order,
-    /// ECS mode of plugins.
-    pub(crate) ecs: Ecs,
     /// Folder of cursors and other state.
     pub(crate) data: PathBuf,
-    /// Bytes in flight.
+    /// Bytes in flight, over all pipelines.
     pub(crate) budget: usize,
-    /// Whether `\n` and the like mean something in strings.
-    pub(crate) support_escapes: bool,
+    /// This host's name, when it was given.
+    pub(crate) node: Option<String>,
     /// How elkhound logs.
     pub(crate) log: LogSettings,
 }
 
-/// The pipeline's text.
-#[derive(Debug, PartialEq, Eq)]
+/// How one pipeline is run.
+#[derive(Debug)]
+pub(crate) struct PipelineSettings {
+    /// Its name.
+    pub(crate) id: String,
+    /// Where its text comes from.
+    pub(crate) text: PipelineText,
+    /// Worker threads.
+    pub(crate) workers: usize,
+    /// Events that a worker takes up at a time.
+    pub(crate) batch_size: usize,
+    /// How long a worker waits for as many.
+    pub(crate) batch_delay: Duration,
+    /// Whether each source keeps its order.
+    pub(crate) order: Order,
+    /// ECS mode of plugins.
+    pub(crate) ecs: Ecs,
+    /// Whether `\n` and the like mean something in strings.
+    pub(crate) support_escapes: bool,
+}
+
+/// A pipeline's text, and where that was said.
+#[derive(Debug)]
 pub(crate) enum PipelineText {
     /// A file, a folder or a glob.
-    Files(String),
-    /// Given on the command line.
-    Inline(String),
+    Files(Written),
+    /// The text itself.
+    Inline(Written),
 }
 
 /// How elkhound logs about itself, on standard error.
@@ -58,105 +93,197 @@ pub(crate) struct LogSettings {
     pub(crate) json: bool,
 }
 
-impl Settings {
-    /// Works out what the arguments mean.
-    ///
-    /// # Errors
-    /// A sentence that names the flag, the value and what is allowed.
-    pub(crate) fn from_args(args: RunArgs) -> Result<Self> {
-        let workers = positive("-w", args.workers, thread::available_parallelism().map_or(1, usize::from))?;
-        Ok(Self {
-            pipeline: pipeline_text(args.path_config, args.config_string)?,
-            check_only: args.test_and_exit,
-            workers,
-            batch_size: positive("-b", args.batch_size, 125)?,
-            order: order(args.ordered.as_deref().unwrap_or("auto"), workers)?,
-            ecs: ecs(args.ecs_compatibility.as_deref().unwrap_or("v8"))?,
-            data: args.path_data.unwrap_or_else(|| DATA.into()),
+/// Everything that was written, and what is wrong with it.
+pub(crate) struct Given {
+    flags: Layer,
+    variables: Layer,
+    file: Layer,
+    /// The entries of `pipelines.yml`; nothing when there is no such file.
+    entries: Option<Vec<Entry>>,
+    folder: PathBuf,
+    /// What is wrong or odd.
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+impl Given {
+    /// Reads all places where settings are written.
+    pub(crate) fn collect(args: RunArgs) -> Self {
+        Self::collect_from(args, &variables::setting, &variables::find)
+    }
+
+    fn collect_from(args: RunArgs, environment: &Lookup<'_>, lookup: &Lookup<'_>) -> Self {
+        let mut mistakes = Vec::new();
+        let flags: Layer = args.given.into_iter().map(flag).collect();
+        let variables = environment_layer(environment, &mut mistakes);
+        mistakes.extend(flags.iter().chain(&variables).filter_map(Written::mistake));
+        let folder = folder(Layers(&[&flags, &variables]), environment, &mut mistakes);
+        let mut reader = Reader { lookup, mistakes };
+        let found = ["elkhound.yml", "logstash.yml"].iter().find_map(|name| reader.read(&folder.join(name)));
+        let file = found.map(|file| reader.settings(&file)).unwrap_or_default();
+        let entries = pipelines::read(&mut reader, &folder.join("pipelines.yml"));
+        Self { flags, variables, file, entries, folder, mistakes: reader.mistakes }
+    }
+
+    /// True when nothing that is wrong keeps elkhound from running.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.mistakes.iter().any(Mistake::is_error)
+    }
+
+    /// What the settings mean. Defaults stand in for what is wrong, so that the pipelines can be checked all the same.
+    pub(crate) fn meant(&mut self) -> Settings {
+        let pipelines = self.pipelines();
+        let process = [&self.flags, &self.variables, &self.file];
+        let layers = Layers(&process);
+        Settings {
+            pipelines,
+            check_only: layers.is_on("config.test_and_exit"),
+            data: layers.value("path.data").unwrap_or_default().into(),
             budget: IN_FLIGHT,
-            support_escapes: args.support_escapes,
-            log: LogSettings {
-                level: level(args.log_level.as_deref().unwrap_or("info"))?.to_owned(),
-                json: json(args.log_format.as_deref().unwrap_or("plain"))?,
-            },
-        })
+            node: layers.value("node.name").map(str::to_owned),
+            log: self.log(),
+        }
+    }
+
+    /// How elkhound logs, whatever else may be wrong.
+    pub(crate) fn log(&self) -> LogSettings {
+        let process = [&self.flags, &self.variables, &self.file];
+        let layers = Layers(&process);
+        let level = match layers.value("log.level").unwrap_or("info") {
+            "fatal" => "error",
+            level if LEVELS.contains(&level) => level,
+            _ => "info",
+        };
+        LogSettings { level: level.to_owned(), json: layers.value("log.format") == Some("json") }
+    }
+
+    fn pipelines(&mut self) -> Vec<PipelineSettings> {
+        let process = [&self.flags, &self.variables, &self.file];
+        let layers = Layers(&process);
+        let (files, text) = (layers.find("path.config"), layers.find("config.string"));
+        let (meant, mistake) = match (files.or(text), &self.entries) {
+            (Some(given), Some(_)) => {
+                let path = self.folder.join("pipelines.yml").display().to_string();
+                let message = format!("{path} is ignored, for {} gives a pipeline", given.quoted());
+                (vec![meant(layers)], Some(Mistake::warning("ignored-pipelines", given.origin.clone(), message)))
+            }
+            (Some(_), None) => (vec![meant(layers)], None),
+            (None, Some(entries)) => {
+                let each = |entry: &Entry| meant(Layers(&[&entry.layer, process[0], process[1], process[2]]));
+                (entries.iter().map(each).collect(), None)
+            }
+            // Who knows what a file that can't be read would have given.
+            (None, None) => (Vec::new(), self.is_sound().then(|| self.nothing_to_run())),
+        };
+        let both = files.zip(text).map(|(files, text)| {
+            let message = format!("{} and {} exclude each other", files.quoted(), text.quoted());
+            Mistake::error("bad-setting", files.origin.clone(), message)
+        });
+        self.mistakes.extend(mistake.into_iter().chain(both));
+        meant.into_iter().flatten().collect()
+    }
+
+    fn nothing_to_run(&self) -> Mistake {
+        let message = "no pipeline given; name a file with `-f FILE` or give its text with `-e TEXT`";
+        let help = format!("or list pipelines in {}", self.folder.join("pipelines.yml").display());
+        Mistake::error("no-pipeline", Origin::Nowhere, message).with_help(help)
+    }
+
+    /// Every setting that somebody gave or that has an effect: name, value, where from.
+    pub(crate) fn shown(&self) -> Vec<[String; 3]> {
+        let process = [&self.flags, &self.variables, &self.file];
+        let mut lines: Vec<[String; 3]> = ROWS.iter().filter_map(|row| line(row, Layers(&process))).collect();
+        let families = self.file.iter().filter(|written| written.row.family().is_some());
+        lines.extend(families.map(|written| shown(&written.name, written)));
+        for entry in self.entries.iter().flatten() {
+            let name = |written: &Written| format!("[{}] {}", entry.id(), written.name);
+            lines.extend(entry.layer.iter().map(|written| shown(&name(written), written)));
+        }
+        lines
     }
 }
 
-/// Where a pipeline's text comes from.
-///
-/// # Errors
-/// Neither is given.
-pub(crate) fn pipeline_text(path: Option<String>, text: Option<String>) -> Result<PipelineText> {
-    match (path, text) {
-        (Some(path), _) => Ok(PipelineText::Files(path)),
-        (None, Some(text)) => Ok(PipelineText::Inline(text)),
-        (None, None) => bail!("no pipeline given; name a file with `-f FILE` or give its text with `-e TEXT`"),
-    }
+fn flag((row, value): (&'static Row, String)) -> Written {
+    Written { name: row.name.to_owned(), row, value, origin: Origin::Flag(row.flag()) }
 }
 
-fn positive(flag: &str, given: Option<usize>, default: usize) -> Result<usize> {
-    match given {
-        Some(0) => bail!("`{flag} 0`: at least 1 is needed"),
-        Some(number) => Ok(number),
-        None => Ok(default),
+fn environment_layer(environment: &Lookup<'_>, mistakes: &mut Vec<Mistake>) -> Layer {
+    let mut layer = Layer::new();
+    // What takes anything has no variable: `MODULES` or `INTERACTIVE` may well be somebody else's.
+    for row in ROWS.iter().filter(|row| row.kind != table::Kind::Any) {
+        let name = row.variable();
+        let origin = Origin::Variable(name.clone());
+        match environment(&name) {
+            Ok(None) => {}
+            Ok(Some(value)) => layer.push(Written { name: row.name.to_owned(), row, value, origin }),
+            Err(reason) => {
+                let message = format!("`{name}` has no value: {reason}");
+                mistakes.push(Mistake::error("unreadable-variable", origin, message));
+            }
+        }
     }
+    layer
 }
 
-fn order(mode: &str, workers: usize) -> Result<Order> {
+/// The folder of settings files. One that was asked for must be there.
+fn folder(given: Layers<'_>, environment: &Lookup<'_>, mistakes: &mut Vec<Mistake>) -> PathBuf {
+    let image = || environment("LS_SETTINGS_DIR").ok().flatten();
+    let (folder, quoted, origin) = match (given.find("path.settings"), image()) {
+        (Some(written), _) => (written.value.clone(), written.quoted(), written.origin.clone()),
+        (None, Some(folder)) => {
+            let quoted = format!("`LS_SETTINGS_DIR={folder}` in the environment");
+            (folder, quoted, Origin::Variable("LS_SETTINGS_DIR".into()))
+        }
+        (None, None) => return given.value("path.settings").unwrap_or_default().into(),
+    };
+    if !Path::new(&folder).is_dir() {
+        mistakes.push(Mistake::error("bad-setting", origin, format!("{quoted}: there is no such folder")));
+    }
+    folder.into()
+}
+
+/// What the layers mean for a pipeline; nothing when it has no text, which has been reported.
+fn meant(layers: Layers<'_>) -> Option<PipelineSettings> {
+    let files = layers.find("path.config").cloned().map(PipelineText::Files);
+    let text = files.or_else(|| layers.find("config.string").cloned().map(PipelineText::Inline))?;
+    let workers =
+        layers.number("pipeline.workers").unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let delay = layers.number("pipeline.batch.delay").unwrap_or_default();
+    Some(PipelineSettings {
+        id: layers.value("pipeline.id").unwrap_or_default().to_owned(),
+        text,
+        workers,
+        batch_size: layers.number("pipeline.batch.size").unwrap_or(1),
+        batch_delay: Duration::from_millis(delay as u64),
+        order: order(layers.value("pipeline.ordered").unwrap_or_default(), workers),
+        ecs: Ecs::parse(layers.value("pipeline.ecs_compatibility").unwrap_or_default()).unwrap_or(Ecs::V8),
+        support_escapes: layers.is_on("config.support_escapes"),
+    })
+}
+
+fn order(mode: &str, workers: usize) -> Order {
     match mode {
-        "true" => Ok(Order::BySource),
-        "false" => Ok(Order::Free),
-        "auto" => Ok(if workers == 1 { Order::BySource } else { Order::Free }),
-        _ => bail!("`--pipeline.ordered {mode}`: it takes auto, true or false"),
+        "true" => Order::BySource,
+        "auto" if workers == 1 => Order::BySource,
+        _ => Order::Free,
     }
 }
 
-/// The ECS mode called `mode`.
-///
-/// # Errors
-/// There is none of that name.
-pub(crate) fn ecs(mode: &str) -> Result<Ecs> {
-    Ecs::parse(mode).with_context(|| format!("`--pipeline.ecs_compatibility {mode}`: it takes disabled, v1 or v8"))
-}
-
-fn level(level: &str) -> Result<&str> {
-    match level {
-        "fatal" => Ok("error"),
-        "error" | "warn" | "info" | "debug" | "trace" => Ok(level),
-        _ => bail!("`--log.level {level}`: it takes error, warn, info, debug or trace"),
+fn line(row: &Row, layers: Layers<'_>) -> Option<[String; 3]> {
+    match layers.find(row.name) {
+        Some(written) => Some(shown(row.name, written)),
+        None if row.effect == table::Effect::Works && !row.default.is_empty() => {
+            Some([row.name.to_owned(), row.default.to_owned(), Origin::Nowhere.shown()])
+        }
+        None => None,
     }
 }
 
-fn json(format: &str) -> Result<bool> {
-    match format {
-        "plain" => Ok(false),
-        "json" => Ok(true),
-        _ => bail!("`--log.format {format}`: it takes plain or json"),
-    }
+fn shown(name: &str, written: &Written) -> [String; 3] {
+    let secret = written.row.kind == table::Kind::Secret;
+    let value = if secret { "(secret)".to_owned() } else { written.value.replace('\n', "\\n") };
+    let odd = written.row.vain(&written.value).map(|odd| format!(" ({odd})")).unwrap_or_default();
+    [name.to_owned(), value, format!("{}{odd}", written.origin.shown())]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn args() -> RunArgs {
-        RunArgs { config_string: Some("input {}".into()), ..RunArgs::default() }
-    }
-
-    #[test]
-    fn order_follows_the_number_of_workers() {
-        let with = |workers| Settings::from_args(RunArgs { workers: Some(workers), ..args() }).unwrap().order;
-        assert_eq!((with(1), with(2)), (Order::BySource, Order::Free));
-    }
-
-    #[test]
-    fn mistakes_name_the_flag_and_the_remedy() {
-        let error = Settings::from_args(RunArgs { workers: Some(0), ..args() }).unwrap_err();
-        assert_eq!(error.to_string(), "`-w 0`: at least 1 is needed");
-        let error = Settings::from_args(RunArgs::default()).unwrap_err();
-        assert_eq!(error.to_string(), "no pipeline given; name a file with `-f FILE` or give its text with `-e TEXT`");
-        let error = Settings::from_args(RunArgs { log_level: Some("loud".into()), ..args() }).unwrap_err();
-        assert_eq!(error.to_string(), "`--log.level loud`: it takes error, warn, info, debug or trace");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use elkhound_config::parser::Escapes;
 use elkhound_config::render;
 use elkhound_config::source::Source;
@@ -13,12 +13,13 @@ use elkhound_pipeline::event::Event;
 use elkhound_pipeline::json::{self, Numbers};
 use elkhound_pipeline::map::Map;
 use elkhound_pipeline::plan::{Trace, Trouble};
+use elkhound_pipeline::setup::Ecs;
 use elkhound_pipeline::value::Value;
 
 use crate::cli::TraceArgs;
 use crate::paint::Paint;
 use crate::trial::{Trial, context};
-use crate::{complain, line, settings};
+use crate::{line, tell};
 
 mod report;
 mod text;
@@ -39,9 +40,13 @@ struct Told<'a> {
 /// # Errors
 /// A pipeline that can't be read, and an event that is none.
 pub(crate) fn run(args: &TraceArgs) -> Result<bool> {
-    let text = settings::pipeline_text(args.path_config.clone(), args.config_string.clone())?;
-    let source = line::read_source(&text)?;
-    let ecs = settings::ecs(&args.ecs_compatibility)?;
+    let source = match &args.path_config {
+        Some(path) => line::read_path(path).map_err(|reason| anyhow!("`-f {path}`: {reason}"))?,
+        None => Source::of("config string", args.config_string.as_deref().unwrap_or_default()),
+    };
+    let mode = &args.ecs_compatibility;
+    let ecs = Ecs::parse(mode)
+        .with_context(|| format!("`--pipeline.ecs_compatibility {mode}`: it takes disabled, v1 or v8"))?;
     let escapes = if args.support_escapes { Escapes::Processed } else { Escapes::Kept };
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&reasons);
@@ -53,7 +58,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<bool> {
     let trial = match Trial::new(&source, ecs, escapes, Box::new(report)) {
         Ok(trial) => trial,
         Err(mistakes) => {
-            complain(&render::all(&mistakes, &source, stderr().is_terminal()));
+            tell(&format!("{}\n", render::all(&mistakes, &source, stderr().is_terminal())));
             return Ok(false);
         }
     };
@@ -114,7 +119,6 @@ fn output(told: &Told<'_>, number: usize) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use elkhound_pipeline::setup::Ecs;
 
     use super::*;
 

@@ -1,13 +1,50 @@
 //! `${NAME}` and `${NAME:default}` in the values of settings and in the strings of conditions.
 //!
 //! Names of settings and keys of hashes are left alone, as Logstash does. What is put in is not looked through again.
-//! The crate reads no environment: the lookup is passed in.
+//! The crate reads no environment and no file of a secret: the lookup is passed in.
+
+use std::fmt;
 
 use crate::ast::{Condition, Document, Plugin, Rvalue, Span, Statement, Value, ValueKind};
 use crate::diagnostic::Diagnostic;
 
+/// Finds a variable's value. It may be none; an error says why there should be one that can't be read.
+pub type Lookup<'a> = dyn Fn(&str) -> Result<Option<String>, String> + 'a;
+
+/// A variable without a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    name: String,
+    /// Why it can't be read; nothing when it is not set.
+    reason: Option<String>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            None => write!(f, "the variable `{}` is not set and has no default", self.name),
+            Some(reason) => write!(f, "the variable `{}` has no value: {reason}", self.name),
+        }
+    }
+}
+
+impl Missing {
+    /// The diagnostic's short name.
+    pub fn code(&self) -> &'static str {
+        if self.reason.is_some() { "unreadable-variable" } else { "unset-variable" }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match &self.reason {
+            None => format!("set it, or write a default: ${{{}:default}}", self.name),
+            Some(_) => "make the file one that elkhound may read".to_owned(),
+        }
+    }
+}
+
 /// Replaces all variables of a pipeline; one without value and default is reported.
-pub fn substitute(document: &mut Document, lookup: &dyn Fn(&str) -> Option<String>, diagnostics: &mut Vec<Diagnostic>) {
+pub fn substitute(document: &mut Document, lookup: &Lookup<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut substitution = Substitution { lookup, diagnostics };
     for section in &mut document.sections {
         substitution.statements(&mut section.body);
@@ -17,8 +54,8 @@ pub fn substitute(document: &mut Document, lookup: &dyn Fn(&str) -> Option<Strin
 /// The text with its variables replaced.
 ///
 /// # Errors
-/// The name of the first variable that has neither a value nor a default.
-pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+/// The first variable that has neither a value nor a default, or whose value can't be read.
+pub fn expand(text: &str, lookup: &Lookup<'_>) -> Result<String, Missing> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -29,8 +66,10 @@ pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Str
             rest = &rest[2..];
             continue;
         };
-        let value = lookup(variable.name).or_else(|| variable.default.map(str::to_owned));
-        expanded.push_str(&value.ok_or_else(|| variable.name.to_owned())?);
+        let missing = |reason| Missing { name: variable.name.to_owned(), reason };
+        let value = lookup(variable.name).map_err(|reason| missing(Some(reason)))?;
+        let value = value.or_else(|| variable.default.map(str::to_owned));
+        expanded.push_str(&value.ok_or_else(|| missing(None))?);
         rest = &rest[variable.length..];
     }
     expanded.push_str(rest);
@@ -62,7 +101,7 @@ impl<'a> Variable<'a> {
 }
 
 struct Substitution<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: &'a Lookup<'a>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -128,10 +167,9 @@ impl Substitution<'_> {
         }
         match expand(text, self.lookup) {
             Ok(expanded) => *text = expanded,
-            Err(name) => {
-                let message = format!("the variable `{name}` is not set and has no default");
-                let mistake = Diagnostic::error("unset-variable", span, message);
-                self.diagnostics.push(mistake.with_help(format!("set it, or write a default: ${{{name}:default}}")));
+            Err(missing) => {
+                let mistake = Diagnostic::error(missing.code(), span, missing.to_string());
+                self.diagnostics.push(mistake.with_help(missing.help()));
             }
         }
     }
@@ -143,21 +181,26 @@ mod tests {
     use crate::parser::Escapes;
     use crate::source::Source;
 
-    fn lookup(name: &str) -> Option<String> {
-        (name == "SET" || name == "a.b").then(|| format!("<{name}>"))
+    fn lookup(name: &str) -> Result<Option<String>, String> {
+        match name {
+            "SET" | "a.b" => Ok(Some(format!("<{name}>"))),
+            "LOST" => Err("f can't be read".to_owned()),
+            _ => Ok(None),
+        }
     }
 
     #[test]
     fn variables_are_replaced() {
-        let expanded = |text: &str| expand(text, &lookup);
+        let expanded = |text: &str| expand(text, &lookup).map_err(|missing| missing.to_string());
         assert_eq!(expanded("x${SET}y${a.b}"), Ok("x<SET>y<a.b>".to_owned()));
         assert_eq!(expanded("${SET:d} ${NOT:d e} ${NOT:}."), Ok("<SET> d e .".to_owned()));
-        assert_eq!(expanded("${NOT}"), Err("NOT".to_owned()));
+        assert_eq!(expanded("${NOT}"), Err("the variable `NOT` is not set and has no default".to_owned()));
+        assert_eq!(expanded("${LOST:d}"), Err("the variable `LOST` has no value: f can't be read".to_owned()));
         assert_eq!(
             expanded("$SET ${} ${1A} ${SET ${-} ${é} ${SET:x"),
             Ok("$SET ${} ${1A} ${SET ${-} ${é} ${SET:x".to_owned())
         );
-        assert_eq!(expand("${X}", &|_| Some("${SET}".to_owned())), Ok("${SET}".to_owned()));
+        assert_eq!(expand("${X}", &|_| Ok(Some("${SET}".to_owned()))), Ok("${SET}".to_owned()));
     }
 
     #[test]

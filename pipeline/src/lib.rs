@@ -8,7 +8,8 @@
 //! | [`decoration`] | the common options of inputs |
 //! | [`plan`] | the tree of a pipeline file made executable; the one meeting point of language and plugins |
 //! | [`flow`] | queue, workers, batches and receipts |
-//! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`yaml`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, YAML, texts as Logstash prints them |
+//! | [`regex`], [`ruby`], [`time`], [`number`], [`json`], [`print`] | Ruby's regular expressions and texts, Joda's dates, Java's numbers, JSON, texts as Logstash prints them |
+//! | [`yaml`] | YAML files, with the place of everything where it is needed |
 //! | [`setup`], [`docs`] | what plugins are told when a pipeline is loaded, and what they tell about themselves |
 //!
 //! Nothing here opens a socket or a file or reads the wall clock: the agent passes those in.

@@ -1,4 +1,5 @@
-//! YAML files that filters name (translate's dictionaries, useragent's patterns), and the agent's files of test cases, for which lines are kept.
+//! YAML files that filters name (translate's dictionaries, useragent's patterns), and the agent's files of settings and
+//! test cases, for which places are kept.
 //!
 //! The syntax is left to the crate `saphyr-parser`; what a plain scalar means is Ruby's Psych (YAML 1.1): `yes`, `no`, `on` and `off` are
 //! booleans, `010` is 8, `1:30` is 5400, `1_000` is 1000. Left out: tags, merge keys (`<<` is a name like any other), dates
@@ -8,7 +9,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use elkhound_config::ast::Span;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use crate::json::{self, Numbers};
 use crate::map::Map;
@@ -27,7 +29,22 @@ const COPIES: usize = 1_000_000;
 pub struct YamlError {
     /// The line, from 1.
     pub line: usize,
+    /// Where reading stopped, in bytes.
+    pub span: Span,
     message: String,
+    /// The message without its place.
+    reason: String,
+}
+
+impl YamlError {
+    fn new(line: usize, span: Span, message: String) -> Self {
+        Self { line, span, reason: message.clone(), message }
+    }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl fmt::Display for YamlError {
@@ -52,6 +69,8 @@ pub enum Scalars {
 pub struct Node {
     /// From 1.
     pub line: usize,
+    /// The bytes on that line, without a mark of the byte order; of a list or mapping, where it begins.
+    pub span: Span,
     /// What stands there.
     pub content: Content,
 }
@@ -87,8 +106,16 @@ impl Node {
 /// [`YamlError`] for what is no YAML, and beyond the limits above.
 pub fn read(text: &str, scalars: Scalars) -> Result<Option<Node>, YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader =
-        Reader { parser: Parser::new_from_str(text), scalars, anchors: HashMap::new(), copies: 0, line: 1 };
+    let mut reader = Reader {
+        text,
+        parser: Parser::new_from_str(text),
+        scalars,
+        anchors: HashMap::new(),
+        copies: 0,
+        line: 1,
+        span: Span::default(),
+        seen: (0, 0),
+    };
     loop {
         match reader.next()? {
             Event::StreamEnd => return Ok(None),
@@ -110,17 +137,21 @@ pub(crate) fn mapping(text: &str) -> Result<Vec<(Value, Value)>, YamlError> {
         Some(Node { content: Content::Map(entries), .. }) => {
             Ok(entries.iter().map(|(key, value)| (key.value(), value.value())).collect())
         }
-        Some(node) => Err(YamlError { line: node.line, message: "it is no mapping".to_owned() }),
+        Some(node) => Err(YamlError::new(node.line, node.span, "it is no mapping".to_owned())),
     }
 }
 
 struct Reader<'a> {
+    text: &'a str,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     scalars: Scalars,
     anchors: HashMap<usize, Node>,
     copies: usize,
     /// Of the last event.
     line: usize,
+    span: Span,
+    /// The last place that was looked up, in characters and in bytes: places are mostly asked for in their order.
+    seen: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
@@ -128,15 +159,39 @@ impl<'a> Reader<'a> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
                 self.line = span.start.line();
+                let (start, end) = (self.byte(span.start), self.byte(span.end));
+                self.span = self.first_line(start, end);
                 Ok(event)
             }
-            Some(Err(error)) => Err(YamlError { line: error.marker().line(), message: error.to_string() }),
+            Some(Err(error)) => {
+                let (line, at) = (error.marker().line(), self.byte(*error.marker()));
+                let (message, reason) = (error.to_string(), error.info().to_owned());
+                Err(YamlError { line, span: Span::new(at, at), message, reason })
+            }
             None => Ok(Event::StreamEnd),
         }
     }
 
     fn error(&self, message: impl Into<String>) -> YamlError {
-        YamlError { line: self.line, message: message.into() }
+        YamlError::new(self.line, self.span, message.into())
+    }
+
+    /// The byte of a place that is given in characters.
+    fn byte(&mut self, marker: Marker) -> u32 {
+        let (from, base) = if marker.index() >= self.seen.0 { self.seen } else { (0, 0) };
+        let rest = &self.text[base..];
+        let byte = rest.char_indices().nth(marker.index() - from).map_or(self.text.len(), |(at, _)| base + at);
+        if byte < self.text.len() {
+            self.seen = (marker.index(), byte);
+        }
+        u32::try_from(byte).unwrap_or(u32::MAX)
+    }
+
+    /// The part of a place that is on its first line, without blanks behind it.
+    fn first_line(&self, start: u32, end: u32) -> Span {
+        let covered = self.text.get(start as usize..end as usize).unwrap_or_default();
+        let shown = covered.lines().next().unwrap_or_default().trim_end();
+        Span::new(start, start + shown.len() as u32)
     }
 
     /// The rest of a mapping.
@@ -167,7 +222,7 @@ impl<'a> Reader<'a> {
         if depth == DEPTH {
             return Err(self.error(format!("it is nested more than {DEPTH} deep")));
         }
-        let line = self.line;
+        let (line, span) = (self.line, self.span);
         let (anchor, content) = match event {
             Event::Alias(anchor) => return self.copy(anchor),
             Event::Scalar(text, style, anchor, _) => (anchor, Content::Scalar(self.scalar(&text, style))),
@@ -175,7 +230,7 @@ impl<'a> Reader<'a> {
             Event::MappingStart(anchor, _) => (anchor, Content::Map(self.entries(depth + 1)?)),
             _ => return Err(self.error("it ends in the middle")),
         };
-        let node = Node { line, content };
+        let node = Node { line, span, content };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -183,8 +238,9 @@ impl<'a> Reader<'a> {
     }
 
     fn copy(&mut self, anchor: usize) -> Result<Node, YamlError> {
-        let null = Node { line: self.line, content: Content::Scalar(Value::Null) };
-        let node = self.anchors.get(&anchor).cloned().unwrap_or(null);
+        let known = self.anchors.get(&anchor).map(|node| node.content.clone());
+        let content = known.unwrap_or(Content::Scalar(Value::Null));
+        let node = Node { line: self.line, span: self.span, content };
         self.copies += count(&node);
         if self.copies > COPIES {
             return Err(self.error(format!("its aliases stand for more than {COPIES} values")));
@@ -379,6 +435,41 @@ mod tests {
             text.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{previous}"); 10].join(",")));
         }
         assert!(mapping(&text).is_err());
+    }
+
+    /// Every scalar with the text at its place.
+    fn places(node: &Node, text: &str, out: &mut Vec<(String, String)>) {
+        match &node.content {
+            Content::Scalar(value) => out.push((
+                print::ruby_text(value).to_string(),
+                text[node.span.start as usize..node.span.end as usize].to_owned(),
+            )),
+            Content::List(list) => list.iter().for_each(|node| places(node, text, out)),
+            Content::Map(entries) => entries.iter().for_each(|(key, value)| {
+                places(key, text, out);
+                places(value, text, out);
+            }),
+        }
+    }
+
+    #[test]
+    fn everything_has_its_place() {
+        let text = "# żółw\nżuk: jeż # c\nlist:\n  - \"ź x\"\n  - 12  \nb: &a yes\nc: *a\n";
+        let mut found = Vec::new();
+        places(&read(text, Scalars::Ruby).unwrap().unwrap(), text, &mut found);
+        let expected = [
+            ("żuk", "żuk"),
+            ("jeż", "jeż"),
+            ("list", "list"),
+            ("ź x", "\"ź x\""),
+            ("12", "12"),
+            ("b", "b"),
+            ("true", "yes"),
+            ("c", "c"),
+            ("true", "*a"),
+        ];
+        let expected: Vec<_> = expected.iter().map(|(value, at)| ((*value).to_owned(), (*at).to_owned())).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]

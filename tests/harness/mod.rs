@@ -16,11 +16,11 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-pub(crate) use agent::Agent;
+pub(crate) use agent::{Agent, binary};
 pub(crate) use docker::Container;
 pub(crate) use elasticsearch::{Document, Elasticsearch};
 pub(crate) use engine::{Engine, certificates};
-pub(crate) use once::{check, elkhound, pipe, repository};
+pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
 pub(crate) use scenario::Scenario;
 pub(crate) use shipment::{Printed, Shipment};
 
@@ -58,6 +58,6 @@ fn run(command: &mut Command) -> Output {
 }
 
 /// Sends a signal by its name, such as `TERM`.
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     output_of(Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()));
 }

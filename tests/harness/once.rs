@@ -34,8 +34,14 @@ pub(crate) fn pipe(pipeline: &str, lines: &str) -> String {
 
 /// Runs it with these arguments and this standard input until it ends.
 pub(crate) fn elkhound(arguments: &[&str], input: &str) -> Output {
+    elkhound_in(&[], arguments, input)
+}
+
+/// The same with these environment variables.
+pub(crate) fn elkhound_in(environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(binary())
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

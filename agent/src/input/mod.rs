@@ -18,9 +18,12 @@ use elkhound_pipeline::setup::Setup;
 use elkhound_pipeline::value::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::Bus;
+
 pub(crate) mod docker;
 pub(crate) mod file;
 pub(crate) mod generator;
+pub(crate) mod pipeline;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 pub(crate) mod udp;
@@ -34,6 +37,11 @@ pub(crate) trait Input: Send {
     /// Takes over what of the common options it can do to all its events at once, and gives back what is left to be done to each.
     fn adopt(&mut self, decoration: Decoration) -> Decoration {
         decoration
+    }
+
+    /// True for an input that a stop does not end, since those who send to it end first, and it after them.
+    fn ends_with_its_senders(&self) -> bool {
+        false
     }
 }
 
@@ -50,6 +58,10 @@ pub(crate) struct World<'a> {
     pub(crate) host: &'a str,
     /// The input's number in the pipeline, which names its state.
     pub(crate) number: usize,
+    /// The addresses between pipelines.
+    pub(crate) bus: &'a Bus,
+    /// The pipeline's number on the bus.
+    pub(crate) pipeline: usize,
 }
 
 /// A row of the table.
@@ -79,7 +91,7 @@ pub(crate) const ECS_MODES: OptionKind = OptionKind::OneOf(&["disabled", "v1", "
 
 /// All inputs, sorted by name.
 pub(crate) const KINDS: &[&Kind] =
-    &[&docker::KIND, &file::KIND, &generator::KIND, &stdin::KIND, &tcp::KIND, &udp::KIND];
+    &[&docker::KIND, &file::KIND, &generator::KIND, &pipeline::KIND, &stdin::KIND, &tcp::KIND, &udp::KIND];
 
 /// The input called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use elkhound_config::options::{OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
@@ -13,8 +14,11 @@ use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::Bus;
+
 pub(crate) mod elasticsearch;
 mod null;
+pub(crate) mod pipeline;
 pub(crate) mod stdout;
 
 /// An output, made from its place in the pipeline file. Making it opens and starts nothing, for `-t` makes all of them.
@@ -37,6 +41,10 @@ pub(crate) struct World<'a> {
     pub(crate) runtime: Handle,
     /// Cancelled when the deadline of a stop has passed: give up and leave receipts unacknowledged.
     pub(crate) give_up: CancellationToken,
+    /// The addresses between pipelines.
+    pub(crate) bus: Arc<Bus>,
+    /// The pipeline's number on the bus.
+    pub(crate) pipeline: usize,
 }
 
 /// A row of the table.
@@ -52,7 +60,7 @@ pub(crate) struct Kind {
 }
 
 /// All outputs, sorted by name.
-pub(crate) const KINDS: &[&Kind] = &[&elasticsearch::KIND, &null::KIND, &stdout::KIND];
+pub(crate) const KINDS: &[&Kind] = &[&elasticsearch::KIND, &null::KIND, &pipeline::KIND, &stdout::KIND];
 
 /// The output called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {

@@ -29,8 +29,17 @@ pub(crate) fn mistakes(section: &str) -> Vec<String> {
     compiled(section).1
 }
 
+/// The plan of a whole pipeline.
+pub(crate) fn plan(pipeline: &str) -> crate::plan::Plan {
+    whole(pipeline).0
+}
+
 fn compiled(section: &str) -> (crate::plan::Plan, Vec<String>) {
-    let source = Source::of("test.conf", &format!("filter {{ {section} }}"));
+    whole(&format!("filter {{ {section} }}"))
+}
+
+fn whole(pipeline: &str) -> (crate::plan::Plan, Vec<String>) {
+    let source = Source::of("test.conf", pipeline);
     let parsed = parser::parse(&source, Escapes::Kept);
     let setup = Setup {
         ecs: Ecs::V8,

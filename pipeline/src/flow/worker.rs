@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::queue::{Lane, Next};
 use super::receipt::Receipt;
@@ -37,6 +37,9 @@ pub struct Worker {
     pub writers: Vec<Box<dyn Writer>>,
     /// The most events that are worked on at a time (`pipeline.batch.size`).
     pub batch_size: usize,
+    /// How long to wait for that many (`pipeline.batch.delay`). Zero takes what is there: outputs gather their requests by bytes and age
+    /// themselves, so that waiting here seldom buys more than latency.
+    pub batch_delay: Duration,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }
@@ -51,7 +54,7 @@ impl Worker {
             match self.lane.next(deadline) {
                 Next::Chunk(chunk) => {
                     chunk.unpack(&mut events);
-                    self.fill(&mut events);
+                    self.fill(&mut events, deadline);
                     self.work(&mut events, &mut cx);
                 }
                 Next::Nothing => {}
@@ -64,10 +67,21 @@ impl Worker {
         self.writers.iter_mut().for_each(|writer| writer.finish());
     }
 
-    /// Adds what is waiting already, up to the batch size; waiting for more would only add latency.
-    fn fill(&self, events: &mut Vec<Event>) {
+    /// Adds what is waiting already, up to the batch size, and what comes within the batch's delay. A writer whose batch is due at
+    /// `due` is not made to wait.
+    fn fill(&self, events: &mut Vec<Event>, due: Option<Instant>) {
         while events.len() < self.batch_size {
-            let Some(chunk) = self.lane.try_next() else { return };
+            let Some(chunk) = self.lane.try_next() else { break };
+            chunk.unpack(events);
+        }
+        if self.batch_delay.is_zero() || events.len() >= self.batch_size {
+            return;
+        }
+        let end = Instant::now() + self.batch_delay;
+        let end = due.map_or(end, |due| due.min(end));
+        while events.len() < self.batch_size {
+            // A lane that is closed is found closed again by whoever called.
+            let Next::Chunk(chunk) = self.lane.next(Some(end)) else { return };
             chunk.unpack(events);
         }
     }
@@ -116,4 +130,69 @@ fn give<'a>(event: &Event, receipt: Option<Receipt>, writers: impl Iterator<Item
 /// Runs `work`, turning a panic into `false`.
 pub(crate) fn survives(work: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::thread;
+
+    use super::*;
+    use crate::filter::testing;
+    use crate::flow::budget::Budget;
+    use crate::flow::queue::{Order, Queue, queue};
+
+    /// Writes down how many events each batch has.
+    #[derive(Default)]
+    struct Recorder {
+        events: usize,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Writer for Recorder {
+        fn write(&mut self, _event: &Event, _receipt: Option<Receipt>) {
+            self.events += 1;
+        }
+
+        fn tick(&mut self, _now: Instant) -> Option<Instant> {
+            self.finish();
+            None
+        }
+
+        fn finish(&mut self) {
+            if self.events > 0 {
+                self.batches.lock().unwrap().push(std::mem::take(&mut self.events));
+            }
+        }
+    }
+
+    /// The batches of two events, the second sent when `ready` says so.
+    fn batches(delay: Duration, ready: fn(&Queue, &[usize]) -> bool) -> Vec<usize> {
+        let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
+        let recorder = Recorder::default();
+        let batches = Arc::clone(&recorder.batches);
+        let worker = Worker {
+            lane: lanes.remove(0),
+            plan: Arc::new(testing::plan("output { stdout { } }")),
+            writers: vec![Box::new(recorder)],
+            batch_size: 2,
+            batch_delay: delay,
+            clock: Timestamp::default,
+        };
+        let running = thread::spawn(|| worker.run());
+        queue.send_blocking(0, Box::new(vec![Event::default()])).unwrap();
+        while !ready(&queue, &batches.lock().unwrap()) {
+            thread::yield_now();
+        }
+        queue.send_blocking(0, Box::new(vec![Event::default()])).unwrap();
+        drop(queue);
+        running.join().unwrap();
+        batches.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_worker_waits_for_its_batch_only_when_told_to() {
+        assert_eq!(batches(Duration::ZERO, |_, batches| !batches.is_empty()), [1, 1]);
+        assert_eq!(batches(Duration::from_secs(600), |queue, _| queue.waiting() == 0), [2]);
+    }
 }

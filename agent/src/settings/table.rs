@@ -1,0 +1,372 @@
+//! Every setting in one table: flags, environment variables, settings files, `--help` and `elkhound settings` are all read from it.
+//!
+//! The names are Logstash's. A setting that elkhound does not act on is in the table too, so that an old `logstash.yml` is taken as it is; whoever
+//! sets one to something else than what happens anyway is told so.
+
+use elkhound_config::suggest;
+
+/// A setting.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The name in settings files, and the flag's; `name.*` is a whole family.
+    pub(crate) name: &'static str,
+    /// The flag's letter.
+    pub(crate) short: Option<char>,
+    /// What may be given.
+    pub(crate) kind: Kind,
+    /// What holds when nothing is given; empty for nothing.
+    pub(crate) default: &'static str,
+    /// One line for `--help`.
+    pub(crate) help: &'static str,
+    /// What comes of it.
+    pub(crate) effect: Effect,
+    /// Whether pipelines can differ in it.
+    pub(crate) scope: Scope,
+}
+
+/// What may be given for a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Anything, lists and maps too.
+    Any,
+    /// One text.
+    Text,
+    /// One text that nobody else is shown.
+    Secret,
+    /// A whole number, at least this.
+    Number(usize),
+    /// `true` or `false`; the flag alone is `true`.
+    Switch,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A size: `1024`, `64mb`.
+    Size,
+    /// A time: `3s`, `500ms`.
+    Time,
+}
+
+/// What comes of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// What its help says.
+    Works,
+    /// Nothing yet; with these values nothing is missing.
+    NotYet(&'static [&'static str]),
+    /// Nothing, for this reason.
+    None(&'static str),
+}
+
+/// Where a setting holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// For the whole of elkhound.
+    Process,
+    /// For a pipeline; `pipelines.yml` may set it.
+    Pipeline,
+}
+
+use Effect::{NotYet, Works};
+use Kind::{Any, Number, OneOf, Secret, Size, Switch, Text, Time};
+use Scope::{Pipeline, Process};
+
+/// All settings, sorted by name.
+pub(crate) const ROWS: &[Row] = &[
+    row("allow_superuser", Switch, "true", "run as root", NO_SUPERUSER),
+    row("api.auth.*", Any, "", "who may ask the monitoring API", NotYet(&[])),
+    row("api.auth.basic.password", Secret, "", "password of the monitoring API", NotYet(&[])),
+    row("api.auth.basic.username", Text, "", "user of the monitoring API", NotYet(&[])),
+    row("api.auth.type", OneOf(&["none", "basic"]), "none", "login of the monitoring API", NotYet(&["none"])),
+    row("api.enabled", OneOf(BOTH), "false", "whether the monitoring API answers", NotYet(&["false"])),
+    row(
+        "api.environment",
+        Text,
+        "production",
+        "what the monitoring API calls this environment",
+        NotYet(&["production"]),
+    ),
+    row("api.http.host", Text, "", "address of the monitoring API", NotYet(&[])),
+    row("api.http.port", Text, "", "port of the monitoring API", NotYet(&[])),
+    row("api.ssl.*", Any, "", "TLS of the monitoring API", NotYet(&[])),
+    row("api.ssl.keystore.password", Secret, "", "password of the API's key store", NotYet(&[])),
+    row("cloud.auth", Secret, "", "login at a hosted Elasticsearch", NO_CLOUD),
+    row("cloud.id", Text, "", "a hosted Elasticsearch", NO_CLOUD),
+    of_pipeline("config.debug", Switch, "false", "log the compiled pipeline", Effect::None("use log.level: debug")),
+    row(
+        "config.field_reference.escape_style",
+        OneOf(&["none", "percent", "ampersand"]),
+        "none",
+        "how brackets in names of fields are written",
+        NotYet(&["none"]),
+    ),
+    row("config.reload.automatic", Switch, "false", "load changed pipelines", NotYet(&["false"])).short('r'),
+    row("config.reload.interval", Time, "3s", "how often changes are looked for", NotYet(&["3s"])),
+    of_pipeline("config.string", Text, "", "Pipeline text", Works).short('e'),
+    of_pipeline("config.support_escapes", Switch, "false", "Interpret \\n, \\t, \\\" and the like in strings", Works),
+    row(
+        "config.test_and_exit",
+        Switch,
+        "false",
+        "Check settings and pipelines, print all mistakes, and exit: 0 when there are none, else 1",
+        Works,
+    )
+    .short('t'),
+    of_pipeline("dead_letter_queue.enable", Switch, "false", "keep refused documents", NotYet(&["false"])),
+    of_pipeline("dead_letter_queue.flush_check_interval", Number(0), "1000", DEAD_LETTERS, NotYet(&["1000"])),
+    of_pipeline("dead_letter_queue.flush_interval", Number(0), "5000", DEAD_LETTERS, NotYet(&["5000"])),
+    of_pipeline("dead_letter_queue.max_bytes", Size, "1024mb", DEAD_LETTERS, NotYet(&["1024mb"])),
+    of_pipeline("dead_letter_queue.retain.age", Text, "", DEAD_LETTERS, NotYet(&[])),
+    of_pipeline(
+        "dead_letter_queue.storage_policy",
+        OneOf(&["drop_newer", "drop_older"]),
+        "drop_newer",
+        DEAD_LETTERS,
+        NotYet(&["drop_newer"]),
+    ),
+    row(
+        "event_api.tags.illegal",
+        OneOf(&["rename", "warn"]),
+        "rename",
+        "what becomes of bad tags",
+        NotYet(&["rename"]),
+    ),
+    row("http.host", Text, "", "old name of api.http.host", NotYet(&[])),
+    row("http.port", Text, "", "old name of api.http.port", NotYet(&[])),
+    row("interactive", Any, "", "a Ruby shell", Effect::None("elkhound has no Ruby shell")).short('i'),
+    row("keystore.*", Any, "", "Java's key store", NO_KEYSTORE),
+    row("log.format", OneOf(&["plain", "json"]), "plain", "plain or json", Works),
+    row(
+        "log.format.json.fix_duplicate_message_fields",
+        Switch,
+        "true",
+        "keep messages of JSON logs apart",
+        Effect::None("elkhound's JSON logs have no such fields"),
+    ),
+    row(
+        "log.level",
+        OneOf(&["error", "warn", "info", "debug", "trace", "fatal"]),
+        "info",
+        "error, warn, info, debug or trace",
+        Works,
+    ),
+    of_pipeline("metric.collect", Switch, "true", "keep figures", Effect::None("elkhound always counts")),
+    row("modules", Any, "", "Logstash's modules", Effect::None("set up pipelines in their place")).short('M'),
+    row("monitoring.*", Any, "", "Logstash's monitoring", NO_MONITORING),
+    row(
+        "node.name",
+        Text,
+        "",
+        "This host's name in events [default: the file /etc/host_hostname or the kernel's]",
+        Works,
+    )
+    .short('n'),
+    row("otel.*", Any, "", "OpenTelemetry", NotYet(&[])),
+    of_pipeline(
+        "path.config",
+        Text,
+        "",
+        "Pipeline file, directory or glob; several files are joined in name order",
+        Works,
+    )
+    .short('f'),
+    row("path.data", Text, "/var/lib/elkhound", "Folder for cursors and other state", Works),
+    of_pipeline("path.dead_letter_queue", Text, "", DEAD_LETTERS, NotYet(&[])),
+    row("path.logs", Text, "", "a folder for logs", Effect::None("elkhound logs on standard error")).short('l'),
+    row("path.plugins", Any, "", "plugins in Ruby", Effect::None("elkhound's plugins are built in")).short('p'),
+    of_pipeline("path.queue", Text, "", DISK_QUEUE, NotYet(&[])),
+    row("path.settings", Text, "/etc/elkhound", "Folder with elkhound.yml or logstash.yml, and pipelines.yml", Works),
+    of_pipeline(
+        "pipeline.batch.delay",
+        Number(0),
+        "0",
+        "How many milliseconds a worker waits for a batch to fill",
+        Works,
+    )
+    .short('u'),
+    of_pipeline("pipeline.batch.metrics.sampling_mode", Text, "", "how batches are measured", NO_JVM),
+    row("pipeline.batch.output_chunking.growth_threshold_factor", Number(1), "1000", "how batches are cut", NO_JVM),
+    of_pipeline("pipeline.batch.size", Number(1), "125", "The most events that a worker takes up at a time", Works)
+        .short('b'),
+    row("pipeline.buffer.type", OneOf(&["direct", "heap"]), "heap", "Java's buffers", NO_JVM),
+    of_pipeline(
+        "pipeline.ecs_compatibility",
+        OneOf(&["disabled", "v1", "v8"]),
+        "v8",
+        "Names and defaults of plugins: disabled, v1, v8",
+        Works,
+    ),
+    of_pipeline("pipeline.id", Text, "main", "The pipeline's name", Works),
+    of_pipeline(
+        "pipeline.ordered",
+        OneOf(&["auto", "true", "false"]),
+        "auto",
+        "Keep the order of each source: auto (with one worker), true, false",
+        Works,
+    ),
+    of_pipeline("pipeline.plugin_classloaders", Switch, "false", "Java's class loaders", NO_JVM),
+    row("pipeline.recoverable", OneOf(&["auto", "true", "false"]), "false", "start again", NotYet(&["false"])),
+    of_pipeline("pipeline.reloadable", Switch, "true", "whether it may be reloaded", NotYet(&["true"])),
+    row("pipeline.separate_logs", Switch, "false", "a log for each pipeline", NotYet(&["false"])),
+    of_pipeline("pipeline.system", Switch, "false", "a pipeline of Logstash's own", NO_JVM),
+    row("pipeline.unsafe_shutdown", Switch, "false", "end although events are under way", NO_HANG),
+    of_pipeline("pipeline.workers", Number(1), "", "Worker threads that run filters [default: number of cores]", Works)
+        .short('w'),
+    of_pipeline("queue.checkpoint.acks", Number(0), "1024", DISK_QUEUE, NotYet(&["1024"])),
+    of_pipeline("queue.checkpoint.interval", Number(0), "1000", DISK_QUEUE, NotYet(&["1000"])),
+    of_pipeline("queue.checkpoint.retry", Switch, "true", DISK_QUEUE, NotYet(&["true"])),
+    of_pipeline("queue.checkpoint.writes", Number(0), "1024", DISK_QUEUE, NotYet(&["1024"])),
+    of_pipeline("queue.compression", Text, "none", DISK_QUEUE, NotYet(&["none", "disabled"])),
+    of_pipeline("queue.drain", Switch, "false", DISK_QUEUE, NotYet(&["false"])),
+    of_pipeline("queue.max_bytes", Size, "1024mb", DISK_QUEUE, NotYet(&["1024mb", "1gb"])),
+    of_pipeline("queue.max_events", Number(0), "0", DISK_QUEUE, NotYet(&["0"])),
+    of_pipeline("queue.page_capacity", Size, "64mb", DISK_QUEUE, NotYet(&["64mb"])),
+    of_pipeline("queue.type", OneOf(&["memory", "persisted"]), "memory", DISK_QUEUE, NotYet(&["memory"])),
+    row("slowlog.*", Any, "", "a log of slow events", NotYet(&[])),
+    row("ssl.reload.automatic", Switch, "false", "load changed certificates", NotYet(&["false"])),
+    row("xpack.*", Any, "", "Elastic's extensions", NO_MONITORING),
+];
+
+const BOTH: &[&str] = &["true", "false"];
+const DEAD_LETTERS: &str = "part of the dead letter queue";
+const DISK_QUEUE: &str = "part of the queue on disk";
+const NO_SUPERUSER: Effect = Effect::None("elkhound runs as whoever starts it");
+const NO_CLOUD: Effect = Effect::None("set hosts, user and password of the elasticsearch output");
+const NO_KEYSTORE: Effect = Effect::None("secrets are read from NAME_FILE or /run/secrets/NAME");
+const NO_MONITORING: Effect = Effect::None("elkhound does not ship figures about itself into a cluster");
+const NO_JVM: Effect = Effect::None("it steers machinery that elkhound does not have");
+const NO_HANG: Effect = Effect::None("a stop always ends within ten seconds, and what was not safe is read again");
+
+const fn row(name: &'static str, kind: Kind, default: &'static str, help: &'static str, effect: Effect) -> Row {
+    Row { name, short: None, kind, default, help, effect, scope: Process }
+}
+
+const fn of_pipeline(name: &'static str, kind: Kind, default: &'static str, help: &'static str, effect: Effect) -> Row {
+    Row { scope: Pipeline, ..row(name, kind, default, help, effect) }
+}
+
+impl Row {
+    const fn short(self, letter: char) -> Self {
+        Self { short: Some(letter), ..self }
+    }
+
+    /// The family's common beginning, with its dot, when the row is a family.
+    pub(crate) fn family(&self) -> Option<&'static str> {
+        self.name.strip_suffix('*')
+    }
+
+    /// The flag as people write it.
+    pub(crate) fn flag(&self) -> String {
+        self.short.map_or_else(|| format!("--{}", self.name), |letter| format!("-{letter}"))
+    }
+
+    /// The environment variable, named as in Logstash's image.
+    pub(crate) fn variable(&self) -> String {
+        self.name.to_ascii_uppercase().replace('.', "_")
+    }
+
+    /// Why `value` can't be taken, and nothing when it can.
+    pub(crate) fn refusal(&self, value: &str) -> Option<String> {
+        match self.kind {
+            Any | Text | Secret => None,
+            Number(least) => match value.trim().parse::<usize>() {
+                Ok(number) if number >= least => None,
+                Ok(_) => Some(format!("at least {least} is needed")),
+                Err(_) => Some("it takes a whole number".into()),
+            },
+            Switch => (!BOTH.contains(&value)).then(|| "it takes true or false".into()),
+            OneOf(words) => (!words.contains(&value)).then(|| format!("it takes {}", listed(words))),
+            Size => (!is_size(value)).then(|| "it takes a size such as 500mb".into()),
+            Time => (!is_time(value)).then(|| "it takes a time such as 3s or 500ms".into()),
+        }
+    }
+
+    /// What to tell whoever sets it to `value` in vain.
+    pub(crate) fn vain(&self, value: &str) -> Option<String> {
+        match self.effect {
+            Works => None,
+            NotYet(harmless) => (!harmless.contains(&value)).then(|| "it has no effect yet".into()),
+            Effect::None(why) => (value != self.default).then(|| format!("it has no effect: {why}")),
+        }
+    }
+}
+
+/// The row of the setting called `name`: its own, or that of its family.
+pub(crate) fn find(name: &str) -> Option<&'static Row> {
+    let own = ROWS.iter().find(|row| row.name == name);
+    own.or_else(|| ROWS.iter().find(|row| row.family().is_some_and(|family| name.starts_with(family))))
+}
+
+/// The setting that was probably meant.
+pub(crate) fn near(name: &str) -> Option<&'static str> {
+    suggest::near(name, ROWS.iter().filter(|row| row.family().is_none()).map(|row| row.name))
+}
+
+/// `a, b or c`.
+fn listed(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+fn is_size(text: &str) -> bool {
+    let (number, unit) = text.split_at(text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
+    !number.is_empty() && ["", "b", "kb", "mb", "gb", "tb", "pb"].contains(&unit.as_str())
+}
+
+fn is_time(text: &str) -> bool {
+    let (number, unit) = text.split_at(text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len()));
+    !number.is_empty() && ["", "d", "h", "m", "s", "ms", "micros", "nanos"].contains(&unit.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_its_letters_are_unique() {
+        assert!(ROWS.is_sorted_by(|a, b| a.name < b.name), "{:?}", ROWS.iter().map(|row| row.name).collect::<Vec<_>>());
+        let mut letters: Vec<char> = ROWS.iter().filter_map(|row| row.short).collect();
+        letters.sort_unstable();
+        assert!(letters.is_sorted_by(|a, b| a < b), "{letters:?}");
+    }
+
+    #[test]
+    fn every_default_is_one_that_may_be_given_and_needs_no_warning() {
+        for row in ROWS.iter().filter(|row| !row.default.is_empty()) {
+            assert_eq!(row.refusal(row.default), None, "{}", row.name);
+            assert!(row.vain(row.default).is_none(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_family_takes_what_has_no_row_of_its_own() {
+        assert_eq!(find("xpack.monitoring.enabled").map(|row| row.name), Some("xpack.*"));
+        assert_eq!(find("api.auth.basic.password").map(|row| row.kind), Some(Secret));
+        assert!(find("pipeline.worker").is_none() && find("xpack").is_none());
+        assert_eq!(near("pipeline.worker"), Some("pipeline.workers"));
+    }
+
+    #[test]
+    fn values_are_held_against_their_kind() {
+        let refusal = |name: &str, value: &str| find(name).and_then(|row| row.refusal(value)).unwrap_or_default();
+        assert_eq!(refusal("pipeline.workers", "0"), "at least 1 is needed");
+        assert_eq!(refusal("pipeline.workers", "two"), "it takes a whole number");
+        assert_eq!(refusal("pipeline.ordered", "yes"), "it takes auto, true or false");
+        assert_eq!(refusal("config.reload.automatic", "maybe"), "it takes true or false");
+        for (name, value) in [("queue.max_bytes", "1 GB"), ("config.reload.interval", "500ms"), ("path.data", "")] {
+            assert_eq!(refusal(name, value), "", "{name}");
+        }
+        for (name, value) in [("queue.max_bytes", "much"), ("config.reload.interval", "soon")] {
+            assert_ne!(refusal(name, value), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_happens_anyway_needs_no_warning() {
+        let vain = |name: &str, value: &str| find(name).and_then(|row| row.vain(value));
+        assert_eq!(vain("queue.type", "memory"), None);
+        assert_eq!(vain("queue.type", "persisted").as_deref(), Some("it has no effect yet"));
+        assert_eq!(vain("path.logs", "/x").as_deref(), Some("it has no effect: elkhound logs on standard error"));
+    }
+}
