@@ -7,16 +7,11 @@
 //! ## Example
 //!
 //! ```text
-//! # pipelines.yml
-//! - pipeline.id: intake
-//!   config.string: |
-//!     input { docker {} }
-//!     output { pipeline { send_to => ["archive"] } }
-//! - pipeline.id: archive
-//!   config.string: |
-//!     input { pipeline { address => "archive" } }
-//!     output { elasticsearch { hosts => ["http://elasticsearch:9200"] } }
+//! input { pipeline { address => "archive" } }
+//! output { elasticsearch { hosts => ["http://elasticsearch:9200"] } }
 //! ```
+//!
+//! takes what another pipeline sends with `output { pipeline { send_to => ["archive"] } }`. The pipelines are listed in `pipelines.yml`.
 //!
 //! ## On failure
 //!
