@@ -437,7 +437,7 @@ mod tests {
         assert!(mapping(&text).is_err());
     }
 
-    /// Every scalar with the text at its place.
+    /// Every scalar with the text at its place, an anchor being a part of it.
     fn places(node: &Node, text: &str, out: &mut Vec<(String, String)>) {
         match &node.content {
             Content::Scalar(value) => out.push((
@@ -464,7 +464,7 @@ mod tests {
             ("ź x", "\"ź x\""),
             ("12", "12"),
             ("b", "b"),
-            ("true", "yes"),
+            ("true", "&a yes"),
             ("c", "c"),
             ("true", "*a"),
         ];
