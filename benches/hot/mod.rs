@@ -185,10 +185,7 @@ fn encoder() -> Encoder {
         update: Update::default(),
         target: Target::Index(index),
         document_id: None,
-        pipeline: None,
-        routing: None,
-        version: None,
-        version_type: None,
+        more: Vec::new(),
         ids: &IDS,
     }
 }

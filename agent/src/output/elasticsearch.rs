@@ -99,17 +99,13 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let client = Client::new(&connection)
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
-    let template = |text: Option<String>| text.map(|text| Template::parse(&text));
     let ecs = world.setup.ecs_of(options);
     let encoder = Encoder {
         action: Choice::read(options)?,
         update: Update::read(options),
         target: Target::read(options, ecs, options::of_connection)?,
-        document_id: template(options.text("document_id")),
-        pipeline: template(options.text("pipeline")),
-        routing: template(options.text("routing")),
-        version: template(options.text("version")),
-        version_type: template(options.text("version_type")),
+        document_id: options.text("document_id").map(|text| Template::parse(&text)),
+        more: bulk::MORE.iter().filter_map(|(name, key)| Some((*key, Template::parse(&options.text(name)?)))).collect(),
         ids: &IDS,
     };
     let limits = Limits {

@@ -35,13 +35,13 @@ impl Action {
         }
     }
 
-    /// Its name in the bulk API.
-    pub(crate) fn name(self) -> &'static str {
+    /// How its action line begins, up to the index.
+    pub(crate) fn opening(self) -> &'static [u8] {
         match self {
-            Self::Create => "create",
-            Self::Index => "index",
-            Self::Update => "update",
-            Self::Delete => "delete",
+            Self::Create => b"{\"create\":{\"_index\":",
+            Self::Index => b"{\"index\":{\"_index\":",
+            Self::Update => b"{\"update\":{\"_index\":",
+            Self::Delete => b"{\"delete\":{\"_index\":",
         }
     }
 }

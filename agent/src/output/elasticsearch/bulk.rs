@@ -26,6 +26,14 @@ pub(crate) struct Body {
     pub(crate) receipts: Vec<Option<Receipt>>,
 }
 
+/// Options that stand in an action line, with what stands before their values there.
+pub(crate) const MORE: [(&str, &[u8]); 4] = [
+    ("pipeline", b",\"pipeline\":"),
+    ("routing", b",\"routing\":"),
+    ("version", b",\"version\":"),
+    ("version_type", b",\"version_type\":"),
+];
+
 /// Encodes events as bulk items.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
@@ -37,14 +45,8 @@ pub(crate) struct Encoder {
     pub(crate) target: Target,
     /// The document's id in place of the event's own identity.
     pub(crate) document_id: Option<Template>,
-    /// The ingest pipeline.
-    pub(crate) pipeline: Option<Template>,
-    /// The routing value.
-    pub(crate) routing: Option<Template>,
-    /// The document's version.
-    pub(crate) version: Option<Template>,
-    /// How versions are compared.
-    pub(crate) version_type: Option<Template>,
+    /// What else stands in an action line: the settings that were given, each name as it is written there.
+    pub(crate) more: Vec<(&'static [u8], Template)>,
     /// Makes ids for events that have no identity of their own, so that sending them again is harmless too.
     pub(crate) ids: &'static IdSource,
 }
@@ -83,9 +85,7 @@ impl Encoder {
     }
 
     fn action_line(&self, action: Action, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
-        out.extend_from_slice(b"{\"");
-        out.extend_from_slice(action.name().as_bytes());
-        out.extend_from_slice(b"\":{\"_index\":");
+        out.extend_from_slice(action.opening());
         self.target.write_name(event, out)?;
         out.extend_from_slice(b",\"_id\":");
         self.id(event, out)?;
@@ -93,17 +93,9 @@ impl Encoder {
             out.extend_from_slice(b",\"retry_on_conflict\":");
             out.extend_from_slice(self.update.retry_on_conflict.to_string().as_bytes());
         }
-        let settings = [
-            (&b",\"pipeline\":"[..], &self.pipeline),
-            (b",\"routing\":", &self.routing),
-            (b",\"version\":", &self.version),
-            (b",\"version_type\":", &self.version_type),
-        ];
-        for (name, template) in settings {
-            if let Some(template) = template {
-                out.extend_from_slice(name);
-                json::write_text(&template.render(event)?, out);
-            }
+        for (name, template) in &self.more {
+            out.extend_from_slice(name);
+            json::write_text(&template.render(event)?, out);
         }
         out.extend_from_slice(b"}}\n");
         Ok(())
@@ -182,10 +174,7 @@ mod tests {
             update: Update::default(),
             target: Target::Index(Template::parse(index)),
             document_id: None,
-            pipeline: None,
-            routing: None,
-            version: None,
-            version_type: None,
+            more: Vec::new(),
             ids: &IDS,
         }
     }
@@ -240,6 +229,18 @@ mod tests {
         let text = String::from_utf8(body.bytes).unwrap();
         let ids: Vec<&str> = text.lines().step_by(2).collect();
         assert_ne!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn settings_of_the_document_stand_in_its_action_line() {
+        let more = MORE.iter().map(|(name, key)| (*key, Template::parse(&format!("%{{app}}-{name}")))).collect();
+        let mut body = Body::default();
+        Encoder { more, ..encoder("x") }.encode(&event(), &mut None, &mut body).unwrap();
+        let line = String::from_utf8(body.bytes).unwrap().lines().next().unwrap().to_owned();
+        assert_eq!(
+            line,
+            r#"{"create":{"_index":"x","_id":"id-1","pipeline":"web-pipeline","routing":"web-routing","version":"web-version","version_type":"web-version_type"}}"#
+        );
     }
 
     #[test]
