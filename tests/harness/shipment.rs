@@ -36,7 +36,8 @@ impl Shipment {
     fn new(name: &str, read: &str, options: &str, filter: &str, environment: &[(&str, &str)]) -> Self {
         let prefix = format!("elkhound-{name}-{}", std::process::id());
         let pipeline = pipeline(&prefix, read, options, filter);
-        let agent = Agent::new(name, &pipeline);
+        // What is printed is compared line by line, so each log keeps its order whichever worker has it.
+        let agent = Agent::new(name, &pipeline).environment("PIPELINE_ORDERED", "true");
         let mut agent = environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
         agent.start();
         agent.wait_for_log("reading", Duration::from_secs(30));
