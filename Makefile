@@ -13,10 +13,12 @@ build: toolchain ## build target/release/elkhound
 	cargo build --release -p elkhound
 
 test: toolchain ## every test: unit tests, then end to end on a real Docker engine and a real Elasticsearch
+	@$(RIG)/toolchain openssl
 	cargo test --workspace
 	$(RIG)/with-rig cargo test -p elkhound --test main -- --ignored --test-threads=2
 
 test-quick: toolchain ## the tests that need neither Docker nor Elasticsearch
+	@$(RIG)/toolchain openssl
 	cargo test --workspace
 
 try: build ## see it work: containers log, elkhound ships, Elasticsearch answers; sets up all it needs and cleans up
