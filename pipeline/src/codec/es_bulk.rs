@@ -28,7 +28,7 @@ use std::sync::Arc;
 use elkhound_config::options::Options;
 
 use super::charset::Charset;
-use super::lines::{Block, Lines};
+use super::lines::{ByLine, EachLine, Lines};
 use super::{Codec, Decoder, Kind, Usage, message, objects};
 use crate::event::Event;
 use crate::json::{Numbers, parse_text};
@@ -68,43 +68,27 @@ struct EsBulk {
 impl Codec for EsBulk {
     fn decoder(&self) -> Box<dyn Decoder> {
         let lines = Lines::new("\n", Charset::default(), LIMIT);
-        Box::new(EsBulkDecoder { settings: self.clone(), lines, action: None })
+        let each = Actions { settings: self.clone(), action: None };
+        Box::new(ByLine::new(lines, Charset::default(), self.messages, each))
     }
 
     fn encode(&self, _event: &Event, _out: &mut Vec<u8>) {}
 }
 
-struct EsBulkDecoder {
+/// Makes an event of an action and the document behind it.
+struct Actions {
     settings: EsBulk,
-    lines: Lines,
     /// The action whose document is the next line.
     action: Option<Map>,
 }
 
-impl Decoder for EsBulkDecoder {
-    fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.feed(bytes);
-        self.take_all(block, now, out);
-        if self.settings.messages {
-            self.flush(now, out);
-        }
-    }
-
-    fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.rest();
-        self.take_all(block, now, out);
-    }
-
-    fn pending(&self) -> usize {
-        self.lines.pending()
+impl EachLine for Actions {
+    fn line(&mut self, text: Text, cut: bool, now: Timestamp, out: &mut Vec<Event>) {
+        out.extend(self.take(&text, cut, now));
     }
 }
 
-impl EsBulkDecoder {
-    fn take_all(&mut self, block: Block, now: Timestamp, out: &mut Vec<Event>) {
-        block.texts(Charset::default(), |text, cut| out.extend(self.take(&text, cut, now)));
-    }
-
+impl Actions {
     fn take(&mut self, line: &Text, cut: bool, now: Timestamp) -> Option<Event> {
         if line.trim_ascii().is_empty() {
             return None;

@@ -30,12 +30,13 @@ use std::sync::Arc;
 use elkhound_config::options::{OptionKind, Options};
 
 use super::charset::{self, Charset};
-use super::lines::{Block, Lines};
+use super::lines::{ByLine, EachLine, Lines};
 use super::{Codec, Decoder, Kind, Usage, line, message, objects, optional};
 use crate::event::Event;
 use crate::json;
 use crate::path::Path;
 use crate::setup::Setup;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// The row of the table.
@@ -85,12 +86,8 @@ struct JsonLines {
 
 impl Codec for JsonLines {
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(JsonLinesDecoder {
-            lines: Lines::new(&self.delimiter, self.charset, self.limit),
-            charset: self.charset,
-            target: self.target.clone(),
-            messages: self.messages,
-        })
+        let lines = Lines::new(&self.delimiter, self.charset, self.limit);
+        Box::new(ByLine::new(lines, self.charset, self.messages, Objects { target: self.target.clone() }))
     }
 
     fn encode(&self, event: &Event, out: &mut Vec<u8>) {
@@ -99,43 +96,20 @@ impl Codec for JsonLines {
     }
 }
 
-struct JsonLinesDecoder {
-    lines: Lines,
-    charset: Charset,
+/// Makes events of a line's JSON.
+struct Objects {
     target: Option<Path>,
-    messages: bool,
 }
 
-impl Decoder for JsonLinesDecoder {
-    fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.feed(bytes);
-        self.push(block, now, out);
-        if self.messages {
-            self.flush(now, out);
+impl EachLine for Objects {
+    fn line(&mut self, text: Text, cut: bool, now: Timestamp, out: &mut Vec<Event>) {
+        if cut {
+            let mut event = message::failure(text, objects::FAILED, now);
+            event.tag(message::CUT);
+            out.push(event);
+        } else {
+            objects::decode(&text, self.target.as_ref(), false, now, out);
         }
-    }
-
-    fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.rest();
-        self.push(block, now, out);
-    }
-
-    fn pending(&self) -> usize {
-        self.lines.pending()
-    }
-}
-
-impl JsonLinesDecoder {
-    fn push(&self, block: Block, now: Timestamp, out: &mut Vec<Event>) {
-        block.texts(self.charset, |text, cut| {
-            if cut {
-                let mut event = message::failure(text, objects::FAILED, now);
-                event.tag(message::CUT);
-                out.push(event);
-            } else {
-                objects::decode(&text, self.target.as_ref(), false, now, out);
-            }
-        });
     }
 }
 

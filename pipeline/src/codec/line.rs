@@ -31,11 +31,12 @@ use std::sync::Arc;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use super::charset::{self, Charset};
-use super::lines::{Block, Lines};
+use super::lines::{ByLine, EachLine, Lines};
 use super::{Codec, Decoder, Kind, Usage, message, optional};
 use crate::event::Event;
 use crate::setup::Setup;
 use crate::template::Template;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// The row of the table.
@@ -111,12 +112,8 @@ struct Line {
 
 impl Codec for Line {
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(LineDecoder {
-            lines: Lines::new(&self.delimiter, self.charset, self.limit),
-            charset: self.charset,
-            original: self.original,
-            messages: self.messages,
-        })
+        let lines = Lines::new(&self.delimiter, self.charset, self.limit);
+        Box::new(ByLine::new(lines, self.charset, self.messages, Message { original: self.original }))
     }
 
     fn encode(&self, event: &Event, out: &mut Vec<u8>) {
@@ -125,41 +122,18 @@ impl Codec for Line {
     }
 }
 
-struct LineDecoder {
-    lines: Lines,
-    charset: Charset,
+/// Makes an event of a line.
+struct Message {
     original: bool,
-    messages: bool,
 }
 
-impl Decoder for LineDecoder {
-    fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.feed(bytes);
-        self.push(block, now, out);
-        if self.messages {
-            self.flush(now, out);
+impl EachLine for Message {
+    fn line(&mut self, text: Text, cut: bool, now: Timestamp, out: &mut Vec<Event>) {
+        let mut event = message::event(text, self.original, now);
+        if cut {
+            event.tag(message::CUT);
         }
-    }
-
-    fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.rest();
-        self.push(block, now, out);
-    }
-
-    fn pending(&self) -> usize {
-        self.lines.pending()
-    }
-}
-
-impl LineDecoder {
-    fn push(&self, block: Block, now: Timestamp, out: &mut Vec<Event>) {
-        block.texts(self.charset, |text, cut| {
-            let mut event = message::event(text, self.original, now);
-            if cut {
-                event.tag(message::CUT);
-            }
-            out.push(event);
-        });
+        out.push(event);
     }
 }
 

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
+use super::Decoder;
 use super::charset::Charset;
+use crate::event::Event;
 use crate::text::Text;
+use crate::time::Timestamp;
 
 /// The state of one stream.
 pub(super) struct Lines {
@@ -139,6 +142,51 @@ impl Block {
                 self.lines.iter().for_each(|line| each(charset.text(&bytes[line.range.clone()]), line.cut));
             }
         }
+    }
+}
+
+/// What a codec makes of one line; `cut` says that it is a piece of one that was too long.
+pub(super) trait EachLine: Send {
+    /// Appends the line's events.
+    fn line(&mut self, text: Text, cut: bool, now: Timestamp, out: &mut Vec<Event>);
+}
+
+/// The decoder of codecs that take their stream line by line.
+pub(super) struct ByLine<T> {
+    lines: Lines,
+    charset: Charset,
+    /// The end of a message ends a line.
+    messages: bool,
+    each: T,
+}
+
+impl<T: EachLine> ByLine<T> {
+    /// Cuts a stream into `lines`, which are in `charset`.
+    pub(super) fn new(lines: Lines, charset: Charset, messages: bool, each: T) -> Self {
+        Self { lines, charset, messages, each }
+    }
+
+    fn take(&mut self, block: Block, now: Timestamp, out: &mut Vec<Event>) {
+        block.texts(self.charset, |text, cut| self.each.line(text, cut, now, out));
+    }
+}
+
+impl<T: EachLine> Decoder for ByLine<T> {
+    fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
+        let block = self.lines.feed(bytes);
+        self.take(block, now, out);
+        if self.messages {
+            self.flush(now, out);
+        }
+    }
+
+    fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        let block = self.lines.rest();
+        self.take(block, now, out);
+    }
+
+    fn pending(&self) -> usize {
+        self.lines.pending()
     }
 }
 
