@@ -11,7 +11,7 @@ use elkhound_config::parser::{Escapes, Parsed};
 use elkhound_config::source::Source;
 use elkhound_pipeline::decoration::{self, Decoration};
 use elkhound_pipeline::plan::{Compiled, NOT_THERE_YET, Plan, Trouble, compile, unknown};
-use elkhound_pipeline::setup::Setup;
+use elkhound_pipeline::setup::{Ecs, Setup};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -88,12 +88,7 @@ fn make_one(
 ) -> (Line, Vec<Diagnostic>) {
     let escapes = if pipeline.support_escapes { Escapes::Processed } else { Escapes::Kept };
     let (document, mut diagnostics) = parse(source, escapes);
-    let setup = Setup {
-        ecs: pipeline.ecs,
-        now: clock::now(),
-        read_file: &|path| std::fs::read(path),
-        list_files: &files::matching,
-    };
+    let setup = setup(pipeline.ecs);
     let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
     let world = output::World {
@@ -121,6 +116,11 @@ fn state_folder(data: &Path, id: &str) -> PathBuf {
     let name: String =
         id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02x}") }).collect();
     data.join(format!("pipeline-{name}"))
+}
+
+/// The world as plugins see it when they are made: this machine's files and clock.
+pub(crate) fn setup(ecs: Ecs) -> Setup<'static> {
+    Setup { ecs, now: clock::now(), read_file: &|path| std::fs::read(path), list_files: &files::matching }
 }
 
 /// Parses a pipeline and puts in the values of `${NAME}`, from the environment and from secrets' files.

@@ -75,10 +75,10 @@ mod tests {
     use elkhound_pipeline::event::Event;
     use elkhound_pipeline::filter::Context;
     use elkhound_pipeline::plan::compile;
-    use elkhound_pipeline::setup::{Ecs, Setup};
+    use elkhound_pipeline::setup::Ecs;
 
     use super::*;
-    use crate::{clock, files, line};
+    use crate::line;
 
     fn plan(path: &Path) -> Plan {
         let text = format!(
@@ -87,9 +87,7 @@ mod tests {
         );
         let source = Source::of("test.conf", &text);
         let (document, mut diagnostics) = line::parse(&source, Escapes::Kept);
-        let setup =
-            Setup { ecs: Ecs::V8, now: clock::now(), read_file: &|path| fs::read(path), list_files: &files::matching };
-        compile(&document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan
+        compile(&document, &source, &line::setup(Ecs::V8), Box::new(|_| {}), &mut diagnostics).plan
     }
 
     fn translated(plan: &Plan) -> Option<String> {

@@ -1,7 +1,5 @@
 //! A pipeline's filters on events put in by hand, its inputs and outputs left alone: what `test` and `trace` have in common.
 
-use std::fs;
-
 use elkhound_config::ast::Plugin;
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::parser::Escapes;
@@ -10,9 +8,9 @@ use elkhound_pipeline::event::Event;
 use elkhound_pipeline::filter::Context;
 use elkhound_pipeline::map::Map;
 use elkhound_pipeline::plan::{Plan, Report, compile};
-use elkhound_pipeline::setup::{Ecs, Setup};
+use elkhound_pipeline::setup::Ecs;
 
-use crate::{clock, files, line};
+use crate::{clock, line};
 
 /// A compiled pipeline that runs filters only.
 pub(crate) struct Trial {
@@ -29,8 +27,7 @@ impl Trial {
     /// All diagnostics when there is a mistake among them.
     pub(crate) fn new(source: &Source, ecs: Ecs, escapes: Escapes, report: Report) -> Result<Self, Vec<Diagnostic>> {
         let (document, mut diagnostics) = line::parse(source, escapes);
-        let setup = Setup { ecs, now: clock::now(), read_file: &|path| fs::read(path), list_files: &files::matching };
-        let compiled = compile(&document, source, &setup, report, &mut diagnostics);
+        let compiled = compile(&document, source, &line::setup(ecs), report, &mut diagnostics);
         line::check_inputs_and_outputs(&compiled, &mut diagnostics);
         if diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);

@@ -17,7 +17,6 @@ use elkhound_pipeline::regex::{Budget, Flags, Regex, Scratch};
 use elkhound_pipeline::setup::{Ecs, Setup};
 use elkhound_pipeline::template::Template;
 use elkhound_pipeline::text::Text;
-use elkhound_pipeline::time::Timestamp;
 
 use crate::input::docker::frames::Decoder;
 use crate::input::docker::intake::{Intake, Reach};
@@ -195,12 +194,7 @@ fn plan(section: &str) -> Plan {
     let text = if section.contains("filter {") { filters_of(section) } else { format!("filter {{ {section} }}") };
     let source = Source::of("bench.conf", &text);
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup {
-        ecs: Ecs::V8,
-        now: Timestamp::default(),
-        read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
-        list_files: &|_| Ok(Vec::new()),
-    };
+    let setup = Setup::without_files(Ecs::V8);
     let mut mistakes = parsed.diagnostics;
     let compiled = compile(&parsed.document, &source, &setup, Box::new(|_| {}), &mut mistakes);
     assert!(!mistakes.iter().any(Diagnostic::is_error), "the benches' pipelines are right: {mistakes:?}");

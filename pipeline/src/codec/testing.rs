@@ -1,6 +1,5 @@
 //! For tests: a codec as written, and what it makes of bytes and events.
 
-use std::io;
 use std::sync::Arc;
 
 use elkhound_config::ast::{Document, Plugin, Statement};
@@ -60,12 +59,7 @@ fn made(written: &str, usage: Usage) -> (Option<Arc<dyn Codec>>, Vec<String>) {
     const TABLE: &[OptionSpec] = &[optional("codec", OptionKind::Codec, "", "")];
     let source = Source::of("test.conf", &format!("input {{ test {{ codec => {written} }} }}"));
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup {
-        ecs: Ecs::Disabled,
-        now: Timestamp::default(),
-        read_file: &|_| Err(io::ErrorKind::NotFound.into()),
-        list_files: &|_| Ok(Vec::new()),
-    };
+    let setup = Setup::without_files(Ecs::Disabled);
     let mut diagnostics = parsed.diagnostics;
     let mut options = Options::new(only(&parsed.document), &[TABLE], &mut diagnostics);
     let codec = read(&mut options, "plain", usage, &setup);

@@ -1,7 +1,5 @@
 //! For tests: a filter section as written, and events as JSON.
 
-use std::io;
-
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::parser::{self, Escapes};
 use elkhound_config::source::Source;
@@ -41,12 +39,7 @@ fn compiled(section: &str) -> (crate::plan::Plan, Vec<String>) {
 fn whole(pipeline: &str) -> (crate::plan::Plan, Vec<String>) {
     let source = Source::of("test.conf", pipeline);
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup {
-        ecs: Ecs::V8,
-        now: Timestamp::default(),
-        read_file: &|_| Err(io::ErrorKind::NotFound.into()),
-        list_files: &|_| Ok(Vec::new()),
-    };
+    let setup = Setup::without_files(Ecs::V8);
     let mut diagnostics = parsed.diagnostics;
     let plan = compile(&parsed.document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan;
     let errors = diagnostics.into_iter().filter(Diagnostic::is_error).map(|mistake| mistake.message);

@@ -259,12 +259,7 @@ mod tests {
     fn plan(text: &str) -> Plan {
         let source = Source::of("p.conf", text);
         let parsed = parser::parse(&source, Escapes::Kept);
-        let setup = Setup {
-            ecs: Ecs::V8,
-            now: Timestamp::default(),
-            read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            list_files: &|_| Ok(Vec::new()),
-        };
+        let setup = Setup::without_files(Ecs::V8);
         let mut diagnostics = parsed.diagnostics;
         let plan = compile(&parsed.document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan;
         assert!(diagnostics.is_empty(), "{diagnostics:?}");

@@ -16,12 +16,7 @@ use elkhound_pipeline::time::Timestamp;
 pub fn filtered(section: &str, message: &str) {
     let source = Source::of("fuzz.conf", &format!("filter {{ {section} }}"));
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup {
-        ecs: Ecs::V8,
-        now: Timestamp::default(),
-        read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
-        list_files: &|_| Ok(Vec::new()),
-    };
+    let setup = Setup::without_files(Ecs::V8);
     let mut diagnostics = parsed.diagnostics;
     let report = |trouble: Trouble<'_>| {
         if let Trouble::Failed { reason, .. } = trouble {
