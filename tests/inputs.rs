@@ -118,6 +118,35 @@ fn a_datagram_is_an_event() {
 }
 
 #[test]
+fn logs_of_containers_are_read_as_the_kernel_tells_of_them() {
+    let folder = Folder::new("told");
+    let log_of = |id: &str| folder.0.join(format!("{id}/{id}-json.log"));
+    fs::create_dir(folder.0.join("a")).unwrap();
+    let input = format!("docker {{ read => 'files' path => '{}/*/*-json.log' }}", folder.0.display());
+    let mut agent = started("told", &input, "");
+    let mut expected = Vec::new();
+    let mut write = |agent: &mut Agent, id: &str| {
+        let number = expected.len();
+        let record =
+            format!(r#"{{"log":"line {number}\n","stream":"stdout","time":"2026-11-20T08:00:00.{number:09}Z"}}"#);
+        let mut log = fs::OpenOptions::new().create(true).append(true).open(log_of(id)).unwrap();
+        writeln!(log, "{record}").unwrap();
+        expected.push(format!("line {number}"));
+        // Each line only after the one before it, so that the log is at its end in between.
+        assert_once(agent, expected.clone());
+    };
+    (0..4).for_each(|_| write(&mut agent, "a"));
+    fs::rename(log_of("a"), folder.0.join("a/a-json.log.1")).unwrap();
+    (0..2).for_each(|_| write(&mut agent, "a"));
+    fs::create_dir(folder.0.join("b")).unwrap();
+    (0..4).for_each(|_| write(&mut agent, "b"));
+    fs::remove_dir_all(folder.0.join("a")).unwrap();
+    write(&mut agent, "b");
+    // It looks now and then all the same, and says when it finds what it was not told of.
+    assert!(!agent.log().contains("the kernel"), "{}", agent.log());
+}
+
+#[test]
 fn a_file_is_followed_through_rotation_truncation_and_a_kill() {
     let folder = Folder::new("tail");
     let (log, sincedb) = (folder.0.join("app.log"), folder.0.join("sincedb"));

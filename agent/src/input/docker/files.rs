@@ -1,7 +1,8 @@
 //! Reads json-file logs straight from their files: the engine is not asked for lines, so reading costs dockerd nothing.
 //!
 //! One thread goes round all logs and takes a block from each that has grown, so a busy container delays a quiet one by no more than a block
-//! of each other log. Which logs there are is told by the supervisor, which knows it from the engine's events; or, where no engine is
+//! of each other log. It sleeps until the kernel says which log has changed; one that is written to all the time is read at most
+//! every hundredth of a second, however many lines come. Which logs there are is told by the supervisor, which knows it from the engine's events; or, where no engine is
 //! asked at all, a glob finds them, and what is known about a container is read from the files that dockerd keeps beside its log.
 //!
 //! What it promises: the same lines, positions and identities as through the engine's API, so that one can follow the other;
@@ -10,13 +11,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use elkhound_pipeline::flow::budget::Charge;
 use elkhound_pipeline::flow::queue::Queue;
 use elkhound_pipeline::flow::receipt::Receipt;
 use flume::{Receiver, Sender};
 use tokio::runtime::Handle;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -30,20 +32,27 @@ use super::select::Wanted;
 use crate::files;
 
 mod described;
+mod finder;
 mod log;
 mod segments;
+mod watch;
 
 use described::described;
+use finder::Finder;
 use log::{BLOCK, Log, Reading, Step};
+use watch::{Changed, Trust, Watcher};
 
-/// How long all logs may be at their end before they are looked at again.
+/// How often a log is looked at whose changes the kernel doesn't tell.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How often a glob is looked for new logs, beside when its folder has changed.
-const DISCOVER: Duration = Duration::from_secs(1);
+/// How often one is looked at whose changes it should tell: lines without an end are flushed then, and it is seen whether it does.
+const SLOW: Duration = Duration::from_secs(2);
 
-/// How long a folder that has changed is looked at with every poll: a container's log comes after its folder.
-const FRESH: Duration = Duration::from_secs(10);
+/// How long all logs rest after lines were read, so that those of a burst are read together.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How many times as long as a round over many busy logs the rest after it is, up to [`POLL`].
+const REST: u32 = 4;
 
 /// How many orders may wait; then the supervisor's tasks wait until the thread, which may wait for the queue, takes them up.
 const ORDERS: usize = 256;
@@ -115,6 +124,38 @@ struct Followed {
     gaps: u64,
     /// It could not be read the last time, which has been said.
     failed: bool,
+    /// When it is looked at next.
+    next: Instant,
+    /// It was at its end, and the kernel is to tell when that changes.
+    waits: bool,
+    trust: Trust,
+}
+
+impl Followed {
+    /// Lines were there at this look.
+    fn has_read(&mut self, path: &Path, now: Instant) {
+        self.next = now;
+        if std::mem::take(&mut self.waits) && self.trust.untold() {
+            warn!(path = %path.display(), "the kernel does not tell of new lines in this log, as on a network's file system; it is looked at every 50 ms, which costs more");
+        }
+    }
+
+    /// It is at its end. True when the kernel watches it only from now on, so that it has to be looked at once more.
+    fn is_at_end(&mut self, path: &Path, now: Instant, watcher: &mut Watcher) -> bool {
+        let begins = !self.waits;
+        if begins {
+            self.waits = self.trust.holds() && path.parent().is_some_and(|folder| watcher.arm(folder));
+        }
+        self.next = now + if self.waits { SLOW } else { POLL };
+        begins && self.waits
+    }
+
+    /// Something in its folder has changed.
+    fn wake(&mut self, now: Instant) {
+        self.waits = false;
+        self.trust.told();
+        self.next = now;
+    }
 }
 
 type Logs = HashMap<PathBuf, Option<Followed>>;
@@ -122,34 +163,79 @@ type Logs = HashMap<PathBuf, Option<Followed>>;
 impl Files {
     /// Reads until the agent stops. Runs on a thread of its own; `runtime` is for waiting only.
     pub(super) fn run(self, runtime: &Handle) {
+        let within = runtime.enter();
+        let mut watcher = Watcher::new();
+        drop(within);
         let mut logs = Logs::new();
         let mut block = Vec::new();
-        let mut finder = Finder::default();
+        let mut finder = None;
         if let Known::Found(pattern, _) = &self.known {
             info!(path = pattern, "reading containers' log files");
+            finder = Some(Finder::new(pattern));
         }
+        let mut busy = false;
         while !self.stop.is_cancelled() {
-            let told = self.learn(&mut logs, &mut finder);
-            match self.round(&mut logs, &mut block, runtime) {
+            let began = Instant::now();
+            let told = self.learn(&mut logs, finder.as_mut(), &mut watcher);
+            match self.round(&mut logs, &mut watcher, &mut block, runtime) {
                 Err(Stopped) => return,
-                Ok(true) => {}
+                Ok(true) => {
+                    busy = true;
+                    wake(&mut logs, finder.as_mut(), &watcher.take());
+                }
                 Ok(false) if told => {}
-                Ok(false) => self.pause(runtime),
+                Ok(false) => {
+                    if std::mem::take(&mut busy) {
+                        self.rest((began.elapsed() * REST).clamp(GATHER, POLL), runtime);
+                    }
+                    self.wait(&mut logs, finder.as_mut(), &mut watcher, runtime);
+                }
             }
         }
     }
 
-    fn pause(&self, runtime: &Handle) {
+    fn rest(&self, pause: Duration, runtime: &Handle) {
         runtime.block_on(async {
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         });
     }
 
+    /// Waits until there is something to do, and wakes the logs that it concerns.
+    fn wait(&self, logs: &mut Logs, finder: Option<&mut Finder>, watcher: &mut Watcher, runtime: &Handle) {
+        let slow = Instant::now() + SLOW;
+        let next =
+            logs.values().flatten().map(|followed| followed.next).chain(finder.as_ref().map(|finder| finder.next()));
+        let next = next.min().unwrap_or(slow).min(slow);
+        let order = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => None,
+                () = watcher.changed() => None,
+                order = self.order() => Some(order),
+                () = sleep_until(next.into()) => None,
+            }
+        });
+        if let Some(order) = order {
+            self.obey(order, logs);
+        }
+        wake(logs, finder, &watcher.take());
+    }
+
+    /// The supervisor's next order. Never, where there is none or it has ended.
+    async fn order(&self) -> Order {
+        if let Known::Told(orders) = &self.known
+            && let Ok(order) = orders.recv_async().await
+        {
+            return order;
+        }
+        std::future::pending().await
+    }
+
     /// Takes up logs that are new; true when there was one.
-    fn learn(&self, logs: &mut Logs, finder: &mut Finder) -> bool {
+    fn learn(&self, logs: &mut Logs, finder: Option<&mut Finder>, watcher: &mut Watcher) -> bool {
         match &self.known {
             Known::Told(orders) => {
                 logs.retain(|_, log| log.is_some());
@@ -158,8 +244,11 @@ impl Files {
                 logs.len() > before
             }
             Known::Found(pattern, describe) => {
-                let Some(first) = finder.due(pattern) else { return false };
-                self.discover(pattern, describe, first, logs)
+                let Some(finder) = finder else { return false };
+                let Some(first) = finder.due(Instant::now(), watcher) else { return false };
+                let any = self.discover(pattern, describe, first, logs);
+                finder.watch(logs.keys(), watcher);
+                any
             }
         }
     }
@@ -219,28 +308,48 @@ impl Files {
             source: source_number(&container.id),
             gaps: 0,
             failed: false,
+            next: Instant::now(),
+            waits: false,
+            trust: Trust::default(),
         }
     }
 
     /// A block from each log that has one; false when none had.
-    fn round(&self, logs: &mut Logs, block: &mut Vec<u8>, runtime: &Handle) -> Result<bool, Stopped> {
+    fn round(
+        &self,
+        logs: &mut Logs,
+        watcher: &mut Watcher,
+        block: &mut Vec<u8>,
+        runtime: &Handle,
+    ) -> Result<bool, Stopped> {
         let mut any = false;
+        let now = Instant::now();
         for (path, slot) in logs.iter_mut() {
-            let Some(followed) = slot else { continue };
-            let step = followed.log.advance(block);
+            let Some(followed) = slot.as_mut().filter(|followed| followed.next <= now) else { continue };
+            let mut step = followed.log.advance(block);
+            if matches!(step, Ok(Step::End)) && followed.is_at_end(path, now, watcher) {
+                step = followed.log.advance(block);
+                followed.waits = !matches!(step, Ok(Step::Read));
+            }
             let failed = step.is_err();
             match step {
-                Ok(Step::Read) => any = true,
+                Ok(Step::Read) => {
+                    any = true;
+                    followed.has_read(path, now);
+                }
                 Ok(Step::Gone) => {
                     self.hand_on(followed, runtime)?;
                     followed.log.ledger.gone();
                     *slot = None;
                     continue;
                 }
-                Err(error) if !followed.failed => {
-                    warn!(path = %path.display(), reason = %error, "a log can't be read; check the rights on it; it is tried again");
+                Err(error) => {
+                    followed.next = now + POLL;
+                    if !followed.failed {
+                        warn!(path = %path.display(), reason = %error, "a log can't be read; check the rights on it; it is tried again");
+                    }
                 }
-                Ok(Step::End) | Err(_) => {}
+                Ok(Step::End) => {}
             }
             followed.failed = failed;
             self.hand_on(followed, runtime)?;
@@ -279,28 +388,20 @@ impl Files {
     }
 }
 
-/// Decides when a glob is looked at again.
-#[derive(Default)]
-struct Finder {
-    looked: Option<Instant>,
-}
-
-impl Finder {
-    /// Whether it is time to look, and if so, whether it is for the first time.
-    fn due(&mut self, pattern: &str) -> Option<bool> {
-        let first = self.looked.is_none();
-        let due = self.looked.is_none_or(|at| at.elapsed() >= DISCOVER) || is_fresh(pattern);
-        due.then(|| {
-            self.looked = Some(Instant::now());
-            first
-        })
+/// Has the logs looked at in whose folders something has changed.
+fn wake(logs: &mut Logs, finder: Option<&mut Finder>, changed: &Changed) {
+    if changed.is_nothing() {
+        return;
     }
-}
-
-/// Whether a container was made or removed lately.
-fn is_fresh(pattern: &str) -> bool {
-    let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or_default();
-    let folder = fixed.rsplit_once('/').map_or(".", |(folder, _)| folder);
-    let changed = std::fs::metadata(folder).and_then(|metadata| metadata.modified());
-    changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < FRESH))
+    let now = Instant::now();
+    for (path, followed) in logs.iter_mut() {
+        if let Some(followed) = followed
+            && path.parent().is_some_and(|folder| changed.has(folder))
+        {
+            followed.wake(now);
+        }
+    }
+    if let Some(finder) = finder {
+        finder.wake(changed, now);
+    }
 }
