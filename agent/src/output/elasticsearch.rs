@@ -28,8 +28,9 @@
 //!
 //! ## Latency
 //!
-//! An event waits up to `bulk_max_delay` seconds for others to share its request. For low latency write `bulk_max_delay => 0.05`:
-//! more and smaller requests, the same events.
+//! A request that is not full leaves when none has left for `bulk_max_delay` seconds (default 0.5): the first event after a silence waits for
+//! no other, and those that follow it wait for that long at most. While Elasticsearch has all the requests that it is allowed
+//! (`bulk_requests`), the next one grows. For low latency write `bulk_max_delay => 0.05`: more and smaller requests, the same events.
 //!
 //! ## On failure
 //!
@@ -132,7 +133,9 @@ fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
 /// When a request is closed.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    /// It is full.
     bytes: usize,
+    /// The least time between two requests of one writer that are not full.
     delay: Duration,
 }
 
@@ -195,7 +198,7 @@ impl Output for Elasticsearch {
             bodies: self.bodies.clone(),
             spare: self.spare.clone(),
             body: Body::default(),
-            opened: None,
+            left: None,
         })
     }
 
@@ -213,7 +216,8 @@ struct BulkWriter {
     bodies: Channel<Body>,
     spare: Receiver<Body>,
     body: Body,
-    opened: Option<Instant>,
+    /// When the last request left.
+    left: Option<Instant>,
 }
 
 impl Writer for BulkWriter {
@@ -224,28 +228,36 @@ impl Writer for BulkWriter {
             receipt.into_iter().for_each(Receipt::acknowledge);
         }
         if self.body.bytes.len() >= self.limits.bytes {
-            self.finish();
+            self.hand_on(Instant::now());
         }
     }
 
     fn tick(&mut self, now: Instant) -> Option<Instant> {
         if self.body.is_empty() {
-            self.opened = None;
             return None;
         }
-        let due = *self.opened.get_or_insert(now) + self.limits.delay;
+        let due = self.left.map_or(now, |left| left + self.limits.delay);
         if now < due {
             return Some(due);
         }
-        self.finish();
+        if self.bodies.is_full() {
+            // It could not leave anyway, and waiting here would keep it from growing.
+            return Some(now + self.limits.delay);
+        }
+        self.hand_on(now);
         None
     }
 
     fn finish(&mut self) {
-        self.opened = None;
-        if self.body.is_empty() {
-            return;
+        if !self.body.is_empty() {
+            self.hand_on(Instant::now());
         }
+    }
+}
+
+impl BulkWriter {
+    fn hand_on(&mut self, now: Instant) {
+        self.left = Some(now);
         let body = std::mem::replace(&mut self.body, self.spare.try_recv().unwrap_or_default());
         // The senders end after the writers; were they gone, the receipts are dropped and the lines read again.
         let _gone = self.bodies.send(body);
@@ -259,5 +271,31 @@ fn report_broken(broken: &Unencodable) {
             suppressed,
             "an event could not be made a document and is given up: {broken}; correct the elasticsearch output"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_event_waits_for_no_other_and_a_request_grows_while_none_can_leave() {
+        let (bodies, waiting) = flume::bounded(1);
+        let limits = Limits { bytes: 1 << 20, delay: Duration::from_secs(1) };
+        let encoder = bulk::testing::encoder("logs");
+        let (_used, spare) = flume::bounded(1);
+        let mut writer = BulkWriter { encoder, limits, bodies, spare, body: Body::default(), left: None };
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(writer.tick(start), None);
+        writer.write(&Event::default(), None);
+        assert_eq!((writer.tick(start), waiting.len()), (None, 1));
+        writer.write(&Event::default(), None);
+        assert_eq!(writer.tick(start), Some(after(1)));
+        assert_eq!((writer.tick(after(1)), writer.body.items.len()), (Some(after(2)), 1));
+        waiting.recv().unwrap();
+        writer.write(&Event::default(), None);
+        assert_eq!(writer.tick(after(2)), None);
+        assert_eq!(waiting.recv().unwrap().items.len(), 2);
     }
 }

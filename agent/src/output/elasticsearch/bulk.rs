@@ -161,14 +161,13 @@ impl Body {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use super::*;
-    use elkhound_pipeline::event::DocumentId;
-    use elkhound_pipeline::path::Path;
 
     static IDS: IdSource = IdSource::new(0xabc);
 
-    fn encoder(index: &str) -> Encoder {
+    /// Creates in `index`.
+    pub(crate) fn encoder(index: &str) -> Encoder {
         Encoder {
             action: Choice::Always(Action::Create),
             update: Update::default(),
@@ -178,6 +177,14 @@ mod tests {
             ids: &IDS,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::encoder;
+    use super::*;
+    use elkhound_pipeline::event::DocumentId;
+    use elkhound_pipeline::path::Path;
 
     fn event() -> Event {
         let mut event = Event::default();
