@@ -191,7 +191,7 @@ const KEPT: usize = 64;
 
 impl Filter for Date {
     fn filter(&self, event: &mut Event, cx: &mut Context) -> Outcome {
-        match self.read(event, cx.now) {
+        match self.read(event, cx) {
             Ok(None) => Outcome::Passed,
             Ok(Some(timestamp)) => match self.target.store(timestamp, event) {
                 Ok(()) => Outcome::Matched,
@@ -208,13 +208,13 @@ impl Filter for Date {
 impl Date {
     /// The time in the field; nothing when it is missing or null.
     #[inline]
-    fn read(&self, event: &Event, now: Timestamp) -> Result<Option<Timestamp>, ParseError> {
+    fn read(&self, event: &Event, cx: &mut Context) -> Result<Option<Timestamp>, ParseError> {
         let path = self.source.path(event).map_err(|_| ParseError)?;
         let value = match event.get(&path) {
             None | Some(Value::Null) => return Ok(None),
             Some(value) => value,
         };
-        self.formats.iter().find_map(|format| self.read_as(format, value, event, now).ok()).ok_or(ParseError).map(Some)
+        self.formats.iter().find_map(|format| self.read_as(format, value, event, cx).ok()).ok_or(ParseError).map(Some)
     }
 
     #[inline]
@@ -223,10 +223,10 @@ impl Date {
         format: &DateFormat,
         value: &Value,
         event: &Event,
-        now: Timestamp,
+        cx: &mut Context,
     ) -> Result<Timestamp, ParseError> {
         match value {
-            Value::Text(text) => self.read_text(format, text, event, now),
+            Value::Text(text) => self.read_text(format, text, event, cx),
             Value::Integer(integer) => format.parse_integer(*integer),
             Value::Float(float) => format.parse_float(*float),
             Value::Decimal(decimal) => read_decimal(format, decimal),
@@ -240,11 +240,11 @@ impl Date {
         format: &DateFormat,
         text: &str,
         event: &Event,
-        now: Timestamp,
+        cx: &mut Context,
     ) -> Result<Timestamp, ParseError> {
-        let reading = |zone| Reading { zone, locale: &self.locale, now };
+        let reading = |zone| Reading { zone, locale: &self.locale, now: cx.now };
         match &self.zone {
-            ZoneChoice::Fixed(zone) => format.parse(text, reading(zone)),
+            ZoneChoice::Fixed(zone) => cx.last_date.parse(format, text, reading(zone)),
             ZoneChoice::Rendered(..) if !format.uses_zone() => format.parse(text, reading(&Zone::UTC)),
             ZoneChoice::Rendered(template, kept) => {
                 let zone = template.render(event).ok().and_then(|name| named(name, kept)).ok_or(ParseError)?;

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::random::Random;
 use crate::regex::Scratch;
 use crate::setup::Setup;
-use crate::time::Timestamp;
+use crate::time::{LastDate, Timestamp};
 
 mod cidr;
 mod clone;
@@ -156,6 +156,8 @@ pub struct Context {
     pub random: Random,
     /// The time at which the current batch was taken up.
     pub now: Timestamp,
+    /// The time that the `date` filter read last.
+    pub(crate) last_date: LastDate,
     /// What the filters of the plan did in the current batch, by their number.
     pub counts: Vec<Count>,
     made: Vec<Made>,
