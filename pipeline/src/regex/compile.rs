@@ -4,6 +4,7 @@
 //! on the next byte, and keeps no way back where going back cannot help. Repeats of groups are written out while they
 //! stay small, so that memoisation covers them; larger ones count at run time.
 
+mod between;
 mod bytes;
 mod first;
 mod jumps;
@@ -37,6 +38,7 @@ pub(super) fn compile(node: &Node, groups: usize) -> Result<Program> {
     compiler.push(Inst::Match);
     compiler.link_calls();
     jumps::thread(&mut compiler.program);
+    between::fuse(&mut compiler.program);
     Ok(compiler.program)
 }
 

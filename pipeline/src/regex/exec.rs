@@ -125,6 +125,10 @@ impl<'a> Machine<'a> {
                     pos
                 }
                 Inst::Save(slot) => self.save(slot, pos),
+                Inst::Between(between) => {
+                    pc += 2;
+                    self.between(between, pos)
+                }
                 Inst::Assert(assert) => {
                     if self.holds(assert, pos) {
                         pos
@@ -209,6 +213,17 @@ impl<'a> Machine<'a> {
             scratch.stack.push(Frame::Slot { slot, old });
         }
         pos
+    }
+
+    #[inline(always)]
+    fn between(&mut self, between: u32, pos: usize) -> usize {
+        let between = &self.program.betweens[between as usize];
+        let end = self.literal(pos, between.literal as usize, between.len as usize);
+        if end != FAIL {
+            self.save(between.close, pos);
+            self.save(between.open, end);
+        }
+        end
     }
 
     fn set_reg(&mut self, reg: u32, value: u32) {

@@ -43,6 +43,8 @@ pub(super) enum Inst {
         memo: u32,
     },
     Save(u32),
+    /// `Save`, `Literal`, `Save`, and on behind the two instructions that follow.
+    Between(u32),
     Assert(Assert),
     /// One character before or after this position, without consuming it.
     Peek {
@@ -94,6 +96,7 @@ pub(super) struct Program {
     /// For choices: bit 0, the body can match on this symbol; bit 1, what follows can.
     pub(super) tables: Vec<[u8; SYMBOLS]>,
     pub(super) switches: Vec<Switch>,
+    pub(super) betweens: Vec<Between>,
     pub(super) counters: Vec<Counter>,
     pub(super) backrefs: Vec<Backref>,
     pub(super) conditions: Vec<Vec<u32>>,
@@ -177,6 +180,14 @@ pub(super) struct Choice {
 pub(super) struct Switch {
     pub(super) targets: Box<[u32; SYMBOLS]>,
     pub(super) memo: u32,
+}
+
+/// The end of a group, the text behind it, and the start of the next.
+pub(super) struct Between {
+    pub(super) close: u32,
+    pub(super) literal: u32,
+    pub(super) len: u32,
+    pub(super) open: u32,
 }
 
 pub(super) struct Counter {
