@@ -8,6 +8,7 @@
 mod cases;
 mod cli;
 mod conformance;
+mod contained;
 mod delivery;
 mod diagnostics;
 mod docker;

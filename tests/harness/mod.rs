@@ -22,7 +22,7 @@ pub(crate) use elasticsearch::{Document, Elasticsearch};
 pub(crate) use engine::{Engine, certificates};
 pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
 pub(crate) use scenario::Scenario;
-pub(crate) use shipment::{Printed, Shipment};
+pub(crate) use shipment::{Printed, Shipment, data_folder};
 
 /// A setting that `with-rig` passes on.
 pub(crate) fn from_rig(name: &str) -> String {

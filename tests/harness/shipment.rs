@@ -155,7 +155,8 @@ fn pipeline(prefix: &str, read: &str, options: &str, filter: &str) -> String {
     )
 }
 
-fn data_folder() -> String {
+/// Where the shared engine keeps its data.
+pub(crate) fn data_folder() -> String {
     let mut docker = std::process::Command::new("docker");
     output_of(docker.args(["info", "--format", "{{.DockerRootDir}}"]).env("DOCKER_HOST", from_rig("DOCKER_HOST")))
 }
