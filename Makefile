@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 RIG := tests/rig
 
-.PHONY: help build test test-quick try bench guard fuzz compare short-lived lint rig-up rig-down toolchain
+.PHONY: help build test test-quick try bench guard fuzz compare compare-api scale short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,12 @@ fuzz: toolchain ## throw odd texts at every parser; SECONDS_EACH=600 for longer 
 
 compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the like go to benches/compare/run
 	benches/compare/run $(ARGS)
+
+compare-api: toolchain ## measure a line's cost through the Docker API and from the file, in the agent and in dockerd
+	@benches/compare/api
+
+scale: toolchain ## measure what a second worker brings and what 1,000 logs cost; ARGS="--runs 5" and the like
+	benches/compare/scale $(ARGS)
 
 short-lived: build ## count what arrives of containers that live for a moment, beside what the peers were measured to lose
 	@$(RIG)/short-lived

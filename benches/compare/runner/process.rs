@@ -49,6 +49,16 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
+    /// Keeps it to these cores, all its threads with it.
+    #[allow(dead_code, reason = "the comparison leaves it to the kernel")]
+    pub(crate) fn pin(&self, cores: &str) -> Result<()> {
+        let mut command = Command::new("taskset");
+        command.args(["--all-tasks", "--cpu-list", "--pid", cores, &self.child.id().to_string()]);
+        let status = command.stdout(Stdio::null()).status().context("taskset of util-linux can't be run")?;
+        anyhow::ensure!(status.success(), "taskset can't keep a process to core {cores}: {status}");
+        Ok(())
+    }
+
     /// Living processes with the children that they have waited for.
     pub(crate) fn usage(&self) -> Usage {
         let (mut ticks, mut memory) = (0, 0);

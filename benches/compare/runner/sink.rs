@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::process::Process;
+use crate::process::{Process, Usage};
 
 pub(crate) struct Sink {
-    _process: Process,
+    #[allow(dead_code, reason = "the comparison only keeps it alive, the measurement of scale asks what it uses")]
+    process: Process,
     address: String,
 }
 
@@ -37,12 +38,24 @@ impl Sink {
         let out = process.child().stdout.take().context("the sink has no output")?;
         let mut address = String::new();
         BufReader::new(out).read_line(&mut address)?;
-        Ok(Self { _process: process, address: address.trim().to_owned() })
+        Ok(Self { process, address: address.trim().to_owned() })
     }
 
     pub(crate) fn port(&self) -> Result<u16> {
         let (_, port) = self.address.rsplit_once(':').context("the sink did not say its address")?;
         Ok(port.parse()?)
+    }
+
+    /// What it has used so far.
+    #[allow(dead_code, reason = "the comparison does not ask")]
+    pub(crate) fn usage(&self) -> Usage {
+        self.process.usage()
+    }
+
+    /// Keeps it to these cores, as `taskset` takes them.
+    #[allow(dead_code, reason = "the comparison leaves it to the kernel")]
+    pub(crate) fn pin(&self, cores: &str) -> Result<()> {
+        self.process.pin(cores)
     }
 
     pub(crate) fn counts(&self) -> Result<Counts> {
