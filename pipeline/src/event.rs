@@ -71,13 +71,13 @@ impl Event {
             Root::Metadata => &self.metadata,
         };
         let (first, rest) = path.keys().split_first()?;
-        descend(tree.get(&first.name)?, rest)
+        descend(tree.find(first)?, rest)
     }
 
     #[inline]
     fn lookup(&self, keys: &[Key]) -> Option<&Value> {
         let (first, rest) = keys.split_first()?;
-        let top = self.fields.find(&first.name).or_else(|| self.layer.as_ref()?.get(&first.name, self.hidden))?;
+        let top = self.fields.find(first).or_else(|| self.layer.as_ref()?.find(first, self.hidden))?;
         descend(top, rest)
     }
 
@@ -134,12 +134,12 @@ impl Event {
         let [key] = path.keys() else { return Err(value) };
         let known = path.root() == Root::Metadata
             || !path.guard().admits(&value)
-            || self.fields.find(&key.name).is_some()
-            || self.layer.as_ref().is_some_and(|layer| layer.bit(&key.name) != 0);
+            || self.fields.find(key).is_some()
+            || self.layer.as_ref().is_some_and(|layer| layer.has(key));
         if known {
             return Err(value);
         }
-        self.fields.push(key.name.clone(), value);
+        self.fields.push_key(key, value);
         Ok(())
     }
 
@@ -295,7 +295,7 @@ impl Event {
 #[inline]
 fn descend<'a>(value: &'a Value, keys: &[Key]) -> Option<&'a Value> {
     keys.iter().try_fold(value, |value, key| match value {
-        Value::Map(map) => map.find(&key.name),
+        Value::Map(map) => map.find(key),
         Value::List(list) => index_of(list.len(), key).map(|at| &list[at]),
         _ => None,
     })

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use crate::path::Key;
 use crate::text::Text;
 use crate::value::Value;
 
@@ -50,10 +51,10 @@ impl Map {
         self.position(name).map(|at| &self.entries[at].1)
     }
 
-    /// The value under `name`, which as a [`Text`] is compared without a call.
+    /// The value under the name of a field reference, whose mark was made when the pipeline was compiled.
     #[inline]
-    pub fn find(&self, name: &Text) -> Option<&Value> {
-        self.place(name).map(|at| &self.entries[at].1)
+    pub fn find(&self, key: &Key) -> Option<&Value> {
+        self.place(&key.name, key.mark).map(|at| &self.entries[at].1)
     }
 
     /// The value under `name`, to be changed.
@@ -71,30 +72,53 @@ impl Map {
     /// Puts `value` under `name`; an existing entry keeps its place. Returns what was there.
     #[inline]
     pub fn insert(&mut self, name: Text, value: Value) -> Option<Value> {
-        if let Some(at) = self.place(&name) {
+        let mark = Text::mark(&name);
+        if let Some(at) = self.place(&name, mark) {
             return Some(std::mem::replace(&mut self.entries[at].1, value));
         }
-        self.push(name, value);
+        self.push_marked(name, mark, value);
         None
     }
 
     /// Appends an entry whose name is known to be new, without looking for it.
     #[inline]
     pub fn push(&mut self, name: Text, value: Value) {
-        self.marks |= Text::mark(&name);
-        if let Some(index) = &mut self.index {
-            index.insert(name.clone(), self.entries.len());
+        let mark = Text::mark(&name);
+        self.push_marked(name, mark, value);
+    }
+
+    /// The same under the name of a field reference.
+    #[inline]
+    pub fn push_key(&mut self, key: &Key, value: Value) {
+        self.push_marked(key.name.clone(), key.mark, value);
+    }
+
+    #[inline]
+    fn push_marked(&mut self, name: Text, mark: u64, value: Value) {
+        self.marks |= mark;
+        if self.entries.len() >= INDEXED_ABOVE {
+            self.push_indexed(&name);
         }
         self.entries.push((name, value));
-        if self.index.is_none() && self.entries.len() > INDEXED_ABOVE {
-            self.build_index();
+    }
+
+    /// Has the index know the name that comes next.
+    #[cold]
+    fn push_indexed(&mut self, name: &Text) {
+        if self.index.is_none() {
+            self.index = Some(Box::new(self.places()));
+        }
+        let next = self.entries.len();
+        if let Some(index) = &mut self.index {
+            index.insert(name.clone(), next);
         }
     }
 
     /// The value under `name`, which is made by `default` where it is missing.
     pub fn get_or_insert_with(&mut self, name: &Text, default: impl FnOnce() -> Value) -> &mut Value {
-        let at = self.place(name).unwrap_or_else(|| {
-            self.push(name.clone(), default());
+        let mark = Text::mark(name);
+        let at = self.place(name, mark).unwrap_or_else(|| {
+            self.push_marked(name.clone(), mark, default());
             self.entries.len() - 1
         });
         &mut self.entries[at].1
@@ -136,8 +160,8 @@ impl Map {
     }
 
     #[inline]
-    fn place(&self, name: &Text) -> Option<usize> {
-        if self.marks & Text::mark(name) == 0 {
+    fn place(&self, name: &Text, mark: u64) -> Option<usize> {
+        if self.marks & mark == 0 {
             return None;
         }
         match &self.index {
@@ -157,9 +181,13 @@ impl Map {
         }
     }
 
+    fn places(&self) -> HashMap<Text, usize> {
+        self.entries.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect()
+    }
+
+    /// Makes the index anew, or does without when there are few entries now.
     fn build_index(&mut self) {
-        let names = self.entries.iter().enumerate().map(|(at, (name, _))| (name.clone(), at));
-        self.index = (self.entries.len() > INDEXED_ABOVE).then(|| Box::new(names.collect()));
+        self.index = (self.entries.len() > INDEXED_ABOVE).then(|| Box::new(self.places()));
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Key {
     pub name: Text,
     /// The same as an index into a list, when it is a whole number.
     pub index: Option<i32>,
+    /// The name's mark, for [`crate::map::Map::find`].
+    pub(crate) mark: u64,
 }
 
 /// A field reference that can't be parsed.
@@ -128,7 +130,7 @@ impl Path {
 
 impl Key {
     fn new(name: &str) -> Self {
-        Self { name: Text::new(name), index: name.parse().ok() }
+        Self { name: Text::new(name), index: name.parse().ok(), mark: Text::mark(name) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::json;
 use crate::map::Map;
+use crate::path::Key;
 use crate::text::Text;
 use crate::value::Value;
 
@@ -41,19 +42,35 @@ impl Layer {
     /// The field `name`, unless it is hidden.
     #[inline]
     pub fn get(&self, name: &str, hidden: u64) -> Option<&Value> {
-        let at = self.position(name)?;
+        self.seen(self.position(name, Text::mark(name))?, hidden)
+    }
+
+    /// The field that the key names, unless it is hidden.
+    #[inline]
+    pub fn find(&self, key: &Key, hidden: u64) -> Option<&Value> {
+        self.seen(self.position(&key.name, key.mark)?, hidden)
+    }
+
+    #[inline]
+    fn seen(&self, at: usize, hidden: u64) -> Option<&Value> {
         (hidden & (1 << at) == 0).then(|| &self.entries[at].value)
+    }
+
+    /// Whether it has the field that the key names, hidden or not.
+    #[inline]
+    pub fn has(&self, key: &Key) -> bool {
+        self.position(&key.name, key.mark).is_some()
     }
 
     /// The bit that hides the field `name`; 0 when there is none.
     #[inline]
     pub fn bit(&self, name: &str) -> u64 {
-        self.position(name).map_or(0, |at| 1 << at)
+        self.position(name, Text::mark(name)).map_or(0, |at| 1 << at)
     }
 
     #[inline]
-    fn position(&self, name: &str) -> Option<usize> {
-        if self.marks & Text::mark(name) == 0 {
+    fn position(&self, name: &str, mark: u64) -> Option<usize> {
+        if self.marks & mark == 0 {
             return None;
         }
         self.entries.iter().position(|entry| entry.name.as_str() == name)

@@ -13,6 +13,7 @@ use crate::json::{self, Numbers};
 use crate::map::Map;
 use crate::plan::{Plan, compile};
 use crate::setup::{Ecs, Setup};
+use crate::text::Text;
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -101,7 +102,7 @@ fn same_event(expected: &Map, found: &Map) -> bool {
 }
 
 fn same_map(expected: &Map, found: &Map) -> bool {
-    let same = |(name, value): (&_, &_)| found.find(name).is_some_and(|found| same_value(value, found));
+    let same = |(name, value): (&Text, &_)| found.get(name).is_some_and(|found| same_value(value, found));
     expected.len() == found.len() && expected.iter().all(same)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::scan;
+use super::scan::{self, WIDTH};
 use crate::map::Map;
 use crate::number::{BigInteger, Decimal};
 use crate::text::Text;
@@ -139,8 +139,20 @@ impl Reader<'_> {
         Ok(Value::list(list))
     }
 
+    #[inline]
     fn string(&mut self) -> Parsed<Text> {
         let start = self.at + 1;
+        // Most strings end within a block, and need no loop.
+        let block = self.text.as_bytes().get(start..).and_then(|rest| rest.first_chunk());
+        let length = block.map_or(WIDTH, scan::before_quote_or_backslash);
+        if length < WIDTH && self.text.as_bytes()[start + length] == b'"' {
+            self.at = start + length + 1;
+            return Ok(self.text_at(start..start + length));
+        }
+        self.long_string(start)
+    }
+
+    fn long_string(&mut self, start: usize) -> Parsed<Text> {
         let rest = &self.text.as_bytes()[start..];
         let Some(length) = scan::quote_or_backslash(rest) else { return self.fail("the string has no end") };
         self.at = start + length;

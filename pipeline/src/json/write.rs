@@ -1,8 +1,10 @@
 //! Values to JSON bytes.
 
+use super::scan::{self, WIDTH};
 use crate::event::Event;
 use crate::map::Map;
 use crate::number;
+use crate::text::{INLINE, Text};
 use crate::value::Value;
 
 /// Appends the event as one JSON object, without line break.
@@ -37,9 +39,9 @@ fn close_object(start: usize, out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn write_entry(name: &str, value: &Value, out: &mut Vec<u8>) {
+fn write_entry(name: &Text, value: &Value, out: &mut Vec<u8>) {
     out.push(b',');
-    write_text(name, out);
+    write_own(name, out);
     out.push(b':');
     write_value(value, out);
 }
@@ -48,7 +50,7 @@ fn write_entry(name: &str, value: &Value, out: &mut Vec<u8>) {
 #[inline]
 pub fn write_value(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Text(text) => write_text(text, out),
+        Value::Text(text) => write_own(text, out),
         Value::Integer(integer) => number::write_integer(*integer, out),
         Value::Timestamp(timestamp) => {
             out.push(b'"');
@@ -83,51 +85,46 @@ fn write_list(list: &[Value], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
+/// Appends a [`Text`] as [`write_text`] does; most are names and short values, of which more bytes can be copied than there are.
+#[inline]
+fn write_own(text: &Text, out: &mut Vec<u8>) {
+    let Some((bytes, length)) = text.padded() else { return write_text(text, out) };
+    let (first, last) = (bytes.first_chunk::<WIDTH>(), bytes.last_chunk::<WIDTH>());
+    let (Some(first), Some(last)) = (first, last) else { return };
+    let plain = match scan::before_special(first) {
+        WIDTH => INLINE - WIDTH + scan::before_special(last),
+        plain => plain,
+    };
+    if plain < length {
+        return write_text(text, out);
+    }
+    out.push(b'"');
+    out.extend_from_slice(bytes);
+    out.truncate(out.len() - INLINE + length);
+    out.push(b'"');
+}
+
 /// Appends `text` as a JSON string with its quotes.
-#[inline]
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let mut start = 0;
-    while let Some(step) = plain_length(&bytes[start..]) {
-        out.extend_from_slice(&bytes[start..start + step]);
-        escape(bytes[start + step], out);
-        start += step + 1;
-    }
-    out.extend_from_slice(&bytes[start..]);
-    out.push(b'"');
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// How many bytes stand before the next one that must be escaped; nothing when none must. Eight bytes at a time: log lines
-/// are long and rarely hold a quote.
-#[inline]
-fn plain_length(bytes: &[u8]) -> Option<usize> {
-    let mut chunks = bytes.chunks_exact(8);
-    let mut at = 0;
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
-        let found = special(word);
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+    // A block is copied whole, and what had to be escaped is taken back: access lines have a quote every thirty bytes.
+    while let Some((block, after)) = rest.split_first_chunk::<WIDTH>() {
+        let plain = scan::before_special(block);
+        out.extend_from_slice(block);
+        if plain == WIDTH {
+            rest = after;
+            continue;
         }
-        at += 8;
+        out.truncate(out.len() - WIDTH + plain);
+        escape(block[plain], out);
+        rest = &rest[plain + 1..];
     }
-    let rest = chunks.remainder().iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')?;
-    Some(at + rest)
-}
-
-/// The high bit of each byte below 0x20 and of each quote and backslash; bits above the first one may be false.
-#[inline]
-fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let zeros = quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash;
-    (control & !word | zeros) & HIGH
+    for &byte in rest {
+        if byte < 0x20 || byte == b'"' || byte == b'\\' { escape(byte, out) } else { out.push(byte) }
+    }
+    out.push(b'"');
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {

@@ -15,6 +15,9 @@ use super::lines::{Line, Sealed};
 use super::object;
 use super::position::{Gap, ID_LIMIT, IdPrefix, Position, Stream};
 
+const TIMESTAMP: Text = Text::constant("@timestamp");
+const MESSAGE: Text = Text::constant("message");
+
 /// What the events of one container share.
 #[derive(Clone)]
 pub(crate) struct Layers {
@@ -45,10 +48,10 @@ impl LinesChunk {
     }
 
     fn event(&self, line: &Line) -> Event {
-        // Room for what filters usually add.
-        let mut fields = Map::with_capacity(12);
-        fields.push("@timestamp".into(), Value::Timestamp(Timestamp::from_nanos(line.position.nanos)));
-        fields.push("message".into(), Value::Text(Text::slice_of(&self.lines.text, line.range())));
+        // Room for what filters usually add, as much as the allocator's block for it holds (13 entries of 48 bytes, of 640).
+        let mut fields = Map::with_capacity(13);
+        fields.push(TIMESTAMP, Value::Timestamp(Timestamp::from_nanos(line.position.nanos)));
+        fields.push(MESSAGE, Value::Text(Text::slice_of(&self.lines.text, line.range())));
         if line.truncated || line.repaired {
             fields.push("log".into(), flags(line));
         }

@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use elkhound_pipeline::json::scan;
+use elkhound_pipeline::json::scan::{self, WIDTH};
 use memchr::{memchr, memmem};
 
 use super::position::Stream;
@@ -201,16 +201,22 @@ fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     let mut rest = raw;
     out.reserve(raw.len());
-    // JSON inside JSON has an escape every ten bytes: eight are copied at once, and those behind a backslash are taken back.
-    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-        let plain = scan::before_backslash(eight);
-        out.extend_from_slice(eight);
-        if plain == 8 {
+    // JSON inside JSON has an escape every ten bytes: a block is copied at once, and what is behind a backslash is taken back.
+    while let Some((block, after)) = rest.split_first_chunk() {
+        let plain = scan::before_backslash(block);
+        out.extend_from_slice(block);
+        if plain == WIDTH {
             rest = after;
             continue;
         }
-        out.truncate(out.len() - 8 + plain);
-        rest = &rest[plain + escape(&rest[plain..], out)..];
+        out.truncate(out.len() - WIDTH + plain);
+        rest = match rest.get(plain + 1).map_or(0, |letter| LETTERS[usize::from(*letter)]) {
+            0 => &rest[plain + escape(&rest[plain..], out)..],
+            character => {
+                out.push(character);
+                &rest[plain + 2..]
+            }
+        };
     }
     while let Some(at) = memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
@@ -222,22 +228,30 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) {
 /// Appends what the escape at the start of `bytes` stands for; returns its length.
 #[inline]
 fn escape(bytes: &[u8], out: &mut Vec<u8>) -> usize {
-    let plain = match bytes.get(1) {
-        Some(b'n') => b'\n',
-        Some(b't') => b'\t',
-        Some(b'r') => b'\r',
-        Some(b'b') => 0x08,
-        Some(b'f') => 0x0c,
-        Some(quoted @ (b'"' | b'\\' | b'/')) => *quoted,
-        Some(b'u') => return unicode(bytes, out),
+    match bytes.get(1) {
+        Some(b'u') => unicode(bytes, out),
+        Some(letter) if LETTERS[usize::from(*letter)] != 0 => {
+            out.push(LETTERS[usize::from(*letter)]);
+            2
+        }
         _ => {
             out.push(b'\\');
-            return 1;
+            1
         }
-    };
-    out.push(plain);
-    2
+    }
 }
+
+/// What a letter behind a backslash stands for; 0 for those that are no whole escape.
+const LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let known = *b"\"\"\\\\//n\nt\tr\rb\x08f\x0c";
+    let mut at = 0;
+    while at < known.len() {
+        letters[known[at] as usize] = known[at + 1];
+        at += 2;
+    }
+    letters
+};
 
 /// The same for `\u1234`, and for two of them that make one character; a half of such a pair becomes U+FFFD.
 fn unicode(bytes: &[u8], out: &mut Vec<u8>) -> usize {
