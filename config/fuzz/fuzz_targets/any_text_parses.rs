@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
     let source = Source::of("fuzz.conf", text);
     for escapes in [Escapes::Kept, Escapes::Processed] {
         let mut parsed = parse(&source, escapes);
-        env::substitute(&mut parsed.document, &|name| Some(name.to_lowercase()), &mut parsed.diagnostics);
+        env::substitute(&mut parsed.document, &|name| Ok(Some(name.to_lowercase())), &mut parsed.diagnostics);
         for mistake in &parsed.diagnostics {
             assert!(mistake.span.start <= mistake.span.end && mistake.span.end as usize <= text.len(), "{mistake:?}");
         }
