@@ -17,6 +17,9 @@ use tracing::{info, warn};
 /// When a file was written last, and its length; nothing while it can't be looked at.
 type Stamp = Option<(SystemTime, u64)>;
 
+/// What the last look saw; nothing before the first one.
+type Last = Option<Stamp>;
+
 /// Starts to watch; dropping the set ends it.
 pub(crate) fn start(plan: &Arc<Plan>, runtime: &Handle) -> JoinSet<()> {
     let mut watching = JoinSet::new();
@@ -37,26 +40,22 @@ async fn watch(plan: Arc<Plan>, number: usize) {
         sleep_until(due).await;
         let (plan, seen) = (Arc::clone(&plan), last);
         match spawn_blocking(move || look(&plan.filters()[number], seen)).await {
-            Ok(stamp) => last = stamp,
+            Ok(stamp) => last = Some(stamp),
             Err(error) => warn!(%error, "a file could not be read again"),
         }
     }
 }
 
 /// Hands the filter its file when that is not as it was `last`; returns how it is now.
-fn look(filter: &PlacedFilter, last: Stamp) -> Stamp {
+fn look(filter: &PlacedFilter, last: Last) -> Stamp {
     let watched = filter.watched()?;
     let stamp = fs::metadata(&watched.path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
-    if stamp.is_some() && stamp == last {
-        return last;
+    // One that is still gone was warned of before.
+    if last == Some(stamp) {
+        return stamp;
     }
     let path = watched.path.display();
-    let refreshed = match fs::read(&watched.path) {
-        Ok(bytes) => filter.refresh(&bytes),
-        // One that has not been there yet was warned of when the pipeline was loaded.
-        Err(_) if last.is_none() => return None,
-        Err(error) => Err(error.to_string()),
-    };
+    let refreshed = fs::read(&watched.path).map_err(|error| error.to_string()).and_then(|bytes| filter.refresh(&bytes));
     match refreshed {
         Ok(()) => info!(%path, filter = filter.place, "the file was read again"),
         Err(reason) => {
@@ -101,23 +100,29 @@ mod tests {
     #[test]
     fn a_file_is_read_again_when_it_has_changed_and_only_then() {
         let path = std::env::temp_dir().join(format!("elkhound-refresh-{}.json", std::process::id()));
+        fs::write(&path, r#"{"200":"first"}"#).unwrap();
         let plan = plan(&path);
         let filter = &plan.filters()[0];
-        assert_eq!((look(filter, None), translated(&plan)), (None, None));
+        assert_eq!(translated(&plan).as_deref(), Some("first"));
 
         fs::write(&path, r#"{"200":"ok"}"#).unwrap();
         let first = look(filter, None);
         assert!(first.is_some());
         assert_eq!(translated(&plan).as_deref(), Some("ok"));
-        assert_eq!(look(filter, first), first);
+        assert_eq!(look(filter, Some(first)), first);
 
         fs::write(&path, "no dictionary").unwrap();
-        let second = look(filter, first);
+        let second = look(filter, Some(first));
         assert_ne!(second, first);
         assert_eq!(translated(&plan).as_deref(), Some("ok"));
 
         fs::remove_file(&path).unwrap();
-        assert_eq!(look(filter, second), None);
+        assert_eq!(look(filter, Some(second)), None);
         assert_eq!(translated(&plan).as_deref(), Some("ok"));
+
+        fs::write(&path, r#"{"200":"again"}"#).unwrap();
+        assert!(look(filter, Some(None)).is_some());
+        assert_eq!(translated(&plan).as_deref(), Some("again"));
+        fs::remove_file(&path).unwrap();
     }
 }

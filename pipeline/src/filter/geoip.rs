@@ -3,9 +3,10 @@
 //! ## Options
 //!
 //! - `source` (needed): the field with the address. Of a list the first element counts.
-//! - `database`: the file, as `GeoLite2-City.mmdb`; without it, what `geoipupdate` keeps in `/var/lib/GeoIP` or `/usr/share/GeoIP`. City, Country, ASN, ISP, Domain, Enterprise and Anonymous-IP databases are known.
+//! - `database`: the file, as `GeoLite2-City.mmdb`; without it, what `geoipupdate` keeps in `/var/lib/GeoIP` or `/usr/share/GeoIP`. City, Country, ASN, ISP, Domain, Enterprise and Anonymous-IP databases are known, and others with these words in their kind (`DBIP-City-Lite`).
 //! - `target` (default `geoip`; with ECS what stands before `[ip]` in the source): below which field the answer goes.
-//! - `fields`: what is wanted, as `["city_name", "location"]`; by default what the kind of database is used for.
+//! - `fields`: what is wanted, as `["city_name", "location"]`; by default what the kind of database is used for. What Logstash does not take from
+//!   a database of that kind is a warning and never set.
 //! - `tag_on_failure` (default `["_geoip_lookup_failure"]`).
 //! - `cache_size` (default 1000): accepted; a look-up takes about a microsecond.
 //! - `default_database_type` (`City`, the default, or `ASN`): which one is taken where `database` is not set.
@@ -32,8 +33,9 @@
 //!
 //! ## Differences from Logstash
 //!
-//! No database comes with elkhound and none is downloaded: where there is none, `-t` warns and every event is tagged as a failure. A host name is
-//! not looked up. The file is read when the pipeline is loaded.
+//! No database comes with elkhound and none is downloaded: where `database` is not set and there is none, `-t` warns and every event is tagged as a
+//! failure. A host name is not looked up. The file is read when the pipeline is loaded. A database of another kind is refused then; Logstash ends with
+//! the first event.
 
 use std::net::IpAddr;
 
@@ -52,7 +54,7 @@ use crate::value::Value;
 mod database;
 mod fields;
 
-use fields::{COUNTRY_CODE, Content, Field, LATITUDE, LONGITUDE, REGION_CODE, Shape};
+use fields::{COUNTRY_CODE, Content, Database, Field, LATITUDE, LONGITUDE, REGION_CODE, Shape};
 
 /// The row of the table.
 pub(super) const KIND: Kind =
@@ -92,7 +94,7 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
     let wanted = wanted(&database.kind, &target, ecs, options)?;
     Some(Box::new(Geoip {
         source: Reference::plain(&source),
-        needs_place: database.kind.contains("City"),
+        needs_place: Database::of(&database.kind) == Some(Database::City),
         database: database.reader,
         wanted,
         failure_tags: options.texts_or("tag_on_failure", &["_geoip_lookup_failure"]),
@@ -126,7 +128,7 @@ fn target(source: &str, ecs: bool, options: &mut Options<'_>) -> Option<String> 
 }
 
 fn wanted(kind: &str, target: &str, ecs: bool, options: &mut Options<'_>) -> Option<Vec<Wanted>> {
-    let Some(defaults) = fields::defaults(kind, ecs) else {
+    let Some(database) = Database::of(kind) else {
         let message = format!("a database of the kind `{kind}` is not known");
         options.fail(
             "database",
@@ -135,12 +137,18 @@ fn wanted(kind: &str, target: &str, ecs: bool, options: &mut Options<'_>) -> Opt
         );
         return None;
     };
+    let defaults = database.defaults(ecs);
     let words = options.texts_or("fields", defaults);
     let words = if words.is_empty() { defaults.iter().map(|word| (*word).to_owned()).collect() } else { words };
     let mut wanted = Vec::new();
     for word in words {
         match fields::find(&word) {
-            Some(field) => wanted.extend(Wanted::new(field, target, ecs)),
+            Some(field) if database.answers(field.word) => wanted.extend(Wanted::new(field, target, ecs)),
+            Some(_) => {
+                let message =
+                    format!("Logstash takes no `{word}` from a database of the kind `{kind}`; it is never set");
+                options.warn("fields", &message, "remove it, or take a database that has it");
+            }
             None => {
                 let known: Vec<&str> = fields::FIELDS.iter().map(|field| field.word).collect();
                 let help = format!("take some of {}", known.join(", "));
@@ -373,7 +381,7 @@ mod tests {
 
     fn geoip(kind: &str, record: &str, ecs: bool) -> Geoip {
         let database = Reader::from_source(database(kind, record)).unwrap();
-        let words = fields::defaults(kind, ecs).unwrap();
+        let words = Database::of(kind).unwrap().defaults(ecs);
         Geoip {
             source: Reference::plain("ip"),
             target: Path::parse("geo_of").unwrap(),
@@ -409,6 +417,12 @@ mod tests {
         let record = r#"{"autonomous_system_number":64512,"autonomous_system_organization":"Example"}"#;
         let expected = r#"{"geo_of":{"ip":"10.0.0.1","as":{"number":64512,"organization":{"name":"Example"}}}}"#;
         assert_eq!(filtered(&geoip("GeoLite2-ASN", record, true), r#"{"ip":"10.0.0.1"}"#).0, expected);
+    }
+
+    #[test]
+    fn an_enterprise_database_gives_what_logstash_takes_from_it() {
+        let expected = r#"{"geo_of":{"ip":"10.0.0.1","country_code2":"AT","country_name":"Austria","region_iso_code":"AT-4","city_name":"Linz","location":{"lat":48.3,"lon":14.3}}}"#;
+        assert_eq!(filtered(&geoip("GeoIP2-Enterprise", CITY, false), r#"{"ip":"10.0.0.1"}"#).0, expected);
     }
 
     #[test]

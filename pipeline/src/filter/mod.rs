@@ -97,6 +97,14 @@ pub struct Watched {
     pub every: Duration,
 }
 
+impl Watched {
+    /// A look at `path` every so many seconds; nothing when that is not above 0, which asks for none.
+    fn every(path: String, seconds: i64) -> Option<Self> {
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+        Some(Self { path: path.into(), every: Duration::from_secs(seconds) })
+    }
+}
+
 /// A row of the table: how a filter is called, what it takes, and how it is made.
 pub struct Kind {
     /// The name in pipeline files; also the file's name.
@@ -140,6 +148,23 @@ const fn optional(name: &'static str, kind: OptionKind, default: &'static str, h
     OptionSpec { name, kind, default, required: false, help }
 }
 
+/// Reads a file that an option names. One that can't be read keeps the pipeline from starting, as in Logstash, whose `-t` looks for such files, too.
+fn read_named_file(
+    option: &str,
+    path: &str,
+    remedy: &str,
+    options: &mut Options<'_>,
+    setup: &Setup<'_>,
+) -> Option<Vec<u8>> {
+    match (setup.read_file)(std::path::Path::new(path)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            options.fail(option, &format!("`{path}` can't be read: {error}"), remedy);
+            None
+        }
+    }
+}
+
 /// The filter called `name`.
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.binary_search_by(|kind| kind.name.cmp(name)).ok().map(|at| KINDS[at])
@@ -160,6 +185,8 @@ pub struct Context {
     pub(crate) last_date: LastDate,
     /// What the filters of the plan did in the current batch, by their number.
     pub counts: Vec<Count>,
+    /// A pattern of a condition was given up; [`crate::plan::Plan`] tells, and forgets it.
+    pub given_up: bool,
     made: Vec<Made>,
 }
 

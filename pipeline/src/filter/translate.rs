@@ -41,13 +41,12 @@
 //! Without a match and without `fallback` the event stays as it is, and the common options are skipped, unless target and source are the same
 //! field. So it does when the target can't be set, as in Logstash.
 //!
+//! A dictionary that can't be read keeps the pipeline from starting. Once running, a file that is gone or broken is a warning in elkhound's log,
+//! and the last dictionary stays.
+//!
 //! ## Differences from Logstash
 //!
-//! Dates in YAML stay text. A missing file is a warning of `-t`, and the dictionary is empty until the file is there. A file that has become
-//! unreadable is a warning in elkhound's log, and the last dictionary stays.
-
-use std::path::Path as FilePath;
-use std::time::Duration;
+//! Dates in YAML stay text.
 
 use elkhound_config::ast::{NumberValue, Value as Written, ValueKind};
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
@@ -161,11 +160,9 @@ fn dictionary(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Held> {
 }
 
 fn from_file(path: String, entries: Entries, mode: Mode, options: &Options<'_>) -> Result<Held, String> {
-    let Some(seconds) = u64::try_from(options.integer("refresh_interval", 300)).ok().filter(|seconds| *seconds > 0)
-    else {
+    let Some(watched) = Watched::every(path, options.integer("refresh_interval", 300)) else {
         return Dictionary::new(entries, mode).map(Held::Fixed);
     };
-    let watched = Watched { path: path.into(), every: Duration::from_secs(seconds) };
     let merges = options.text_or("refresh_behaviour", "merge") == "merge";
     Ok(Held::File(Box::new(Refreshed::new(watched, mode, merges, entries)?)))
 }
@@ -179,22 +176,7 @@ fn entries_in_file(path: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> 
         options.fail("dictionary_path", "`dictionary` and `dictionary_path` can't both be set", "keep one of them");
         return None;
     }
-    let bytes = match (setup.read_file)(FilePath::new(path)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message = format!("`{path}` does not exist; nothing will be found");
-            options.warn(
-                "dictionary_path",
-                &message,
-                "put the file there; it is looked for again every `refresh_interval` seconds",
-            );
-            return Some(Vec::new());
-        }
-        Err(error) => {
-            options.fail("dictionary_path", &format!("`{path}` can't be read: {error}"), "");
-            return None;
-        }
-    };
+    let bytes = super::read_named_file("dictionary_path", path, "put the dictionary there", options, setup)?;
     match file::parse(path, &bytes) {
         Ok(entries) => Some(entries),
         Err(why) => {

@@ -1,11 +1,11 @@
 //! The database of a geoip filter: the one that is named, else the one that MaxMind's updater keeps on this host.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use elkhound_config::options::Options;
 use maxminddb::Reader;
 
+use crate::filter::read_named_file;
 use crate::setup::Setup;
 
 /// Where `geoipupdate` puts databases.
@@ -19,20 +19,13 @@ pub(super) struct Database {
     pub(super) kind: String,
 }
 
-/// Opens the database. One that is not there is a warning: files are checked, and hosts set up, before databases are fetched.
+/// Opens the database. One that is named must be there, as in Logstash; without one, elkhound has none of its own to fall back on, and says so.
 pub(super) fn open(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Database> {
     let kind = format!("GeoLite2-{}", options.text_or("default_database_type", "City"));
     let Some(path) = options.text("database") else { return Some(kept(kind, options, setup)) };
-    match (setup.read_file)(Path::new(&path)) {
-        Ok(bytes) => parse(&path, bytes, options),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let help =
-                "put the database there and load the pipeline again; until then events get the tags of a failure";
-            options.warn("database", &format!("`{path}` does not exist; nothing will be found"), help);
-            Some(Database { reader: None, kind })
-        }
-        Err(error) => refuse(&path, &error.to_string(), options),
-    }
+    let remedy = "put the database there, or leave `database` out for the one that geoipupdate keeps";
+    let bytes = read_named_file("database", &path, remedy, options, setup)?;
+    parse(&path, bytes, options)
 }
 
 /// The database of that kind that is kept on this host.
@@ -95,11 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_not_there_is_a_warning() {
+    fn without_any_database_there_is_a_warning() {
         let none = "there is no GeoLite2-City.mmdb in /var/lib/GeoIP or /usr/share/GeoIP; nothing will be found";
         assert_eq!(said("geoip { source => '[source][ip]' }", &[]), [(false, none.to_owned())]);
+    }
+
+    #[test]
+    fn a_named_database_must_be_there() {
         let named = said("geoip { source => '[source][ip]' database => '/a.mmdb' }", &[]);
-        assert_eq!(named, [(false, "`/a.mmdb` does not exist; nothing will be found".to_owned())]);
+        assert_eq!(named, [(true, "`/a.mmdb` can't be read: entity not found".to_owned())]);
     }
 
     #[test]

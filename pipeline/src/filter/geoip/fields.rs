@@ -116,26 +116,60 @@ pub(super) fn find(word: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.word.eq_ignore_ascii_case(word))
 }
 
-/// What a kind of database is asked for when `fields` is not set; nothing for a kind that the filter does not know.
-pub(super) fn defaults(database: &str, ecs: bool) -> Option<&'static [&'static str]> {
-    let kind = database.strip_prefix("GeoLite2-").or_else(|| database.strip_prefix("GeoIP2-"))?;
-    match kind {
-        "Enterprise" => Some(if ecs { CITY_ECS } else { CITY }),
-        _ if kind.starts_with("City") => Some(if ecs { CITY_ECS } else { CITY }),
-        "Country" => Some(&["ip", "country_code2", "country_name", "continent_name"]),
-        "ISP" => Some(&["ip", "autonomous_system_number", "autonomous_system_organization", "isp", "organization"]),
-        "ASN" => Some(&["ip", "autonomous_system_number", "autonomous_system_organization"]),
-        "Domain" => Some(&["domain"]),
-        "Anonymous-IP" => Some(&[
-            "ip",
-            "hosting_provider",
-            "tor_exit_node",
-            "anonymous_vpn",
-            "anonymous",
-            "public_proxy",
-            "residential_proxy",
-        ]),
-        _ => None,
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Database {
+    City,
+    Country,
+    Domain,
+    Asn,
+    Isp,
+    Enterprise,
+    AnonymousIp,
+}
+
+impl Database {
+    /// The kind of a database that says it is a `name`; nothing for a kind that the filter does not know. As in Logstash, a part of the
+    /// name is enough, so that databases in this format by others are taken, too (`DBIP-City-Lite`).
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let kinds = [
+            ("City", Self::City),
+            ("Country", Self::Country),
+            ("GeoIP2-Domain", Self::Domain),
+            ("GeoLite2-ASN", Self::Asn),
+            ("GeoIP2-ISP", Self::Isp),
+            ("Enterprise", Self::Enterprise),
+            ("GeoIP2-Anonymous-IP", Self::AnonymousIp),
+        ];
+        kinds.into_iter().find(|(part, _)| name.contains(part)).map(|(_, kind)| kind)
+    }
+
+    /// What it is asked for when `fields` is not set.
+    pub(super) fn defaults(self, ecs: bool) -> &'static [&'static str] {
+        match self {
+            Self::City if ecs => CITY_ECS,
+            Self::City => CITY,
+            Self::Country => COUNTRY,
+            Self::Domain => DOMAIN,
+            Self::Asn => &["ip", "autonomous_system_number", "autonomous_system_organization"],
+            Self::Isp => ISP,
+            Self::Enterprise => ENTERPRISE,
+            Self::AnonymousIp => TRAITS,
+        }
+    }
+
+    /// Whether Logstash takes `word` from a database of this kind; what it does not take is never set.
+    pub(super) fn answers(self, word: &str) -> bool {
+        let among = |lists: &[&[&str]]| lists.iter().any(|list| list.contains(&word));
+        match self {
+            Self::City => among(&[CITY, CITY_ECS, &["continent_name"]]),
+            Self::Country => among(&[COUNTRY]),
+            Self::Domain => among(&[DOMAIN]),
+            Self::Asn => among(&[AUTONOMOUS_SYSTEM, &["ip"]]),
+            Self::Isp => among(&[ISP]),
+            Self::Enterprise => among(&[ENTERPRISE, AUTONOMOUS_SYSTEM, TRAITS, &["timezone"]]),
+            Self::AnonymousIp => among(&[TRAITS, &["ip"]]),
+        }
     }
 }
 
@@ -156,6 +190,7 @@ const CITY: &[&str] = &[
     "longitude",
 ];
 
+/// That one could ask for `country_code3`, latitude and longitude as well makes no difference with ECS.
 const CITY_ECS: &[&str] = &[
     "ip",
     "city_name",
@@ -170,20 +205,54 @@ const CITY_ECS: &[&str] = &[
     "location",
 ];
 
+const COUNTRY: &[&str] = &["ip", "country_code2", "country_name", "continent_name"];
+
+const DOMAIN: &[&str] = &["domain"];
+
+const ISP: &[&str] = &["ip", "autonomous_system_number", "autonomous_system_organization", "isp", "organization"];
+
+const ENTERPRISE: &[&str] = &[
+    "ip",
+    "country_code2",
+    "country_name",
+    "continent_name",
+    "region_iso_code",
+    "region_name",
+    "city_name",
+    "location",
+];
+
+const AUTONOMOUS_SYSTEM: &[&str] = &["autonomous_system_number", "autonomous_system_organization", "network"];
+
+const TRAITS: &[&str] =
+    &["hosting_provider", "tor_exit_node", "anonymous_vpn", "anonymous", "public_proxy", "residential_proxy"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn all_defaults_are_fields() {
-        for kind in
-            ["GeoLite2-City", "GeoIP2-Country", "GeoIP2-ISP", "GeoLite2-ASN", "GeoIP2-Domain", "GeoIP2-Anonymous-IP"]
-        {
-            for word in defaults(kind, false).unwrap().iter().chain(defaults(kind, true).unwrap()) {
-                assert!(find(word).is_some(), "{word}");
+    fn all_defaults_are_fields_that_the_database_answers() {
+        for name in [
+            "GeoLite2-City",
+            "GeoIP2-Country",
+            "GeoIP2-ISP",
+            "GeoLite2-ASN",
+            "GeoIP2-Domain",
+            "GeoIP2-Anonymous-IP",
+            "GeoIP2-Enterprise",
+        ] {
+            let kind = Database::of(name).unwrap();
+            for word in kind.defaults(false).iter().chain(kind.defaults(true)) {
+                assert!(find(word).is_some() && kind.answers(word), "{name} {word}");
             }
         }
-        assert_eq!(defaults("Other-City", true), None);
         assert_eq!(find("City_Name").map(|field| field.legacy), Some("city_name"));
+    }
+
+    #[test]
+    fn a_part_of_the_name_says_the_kind() {
+        assert_eq!(Database::of("DBIP-City-Lite"), Some(Database::City));
+        assert_eq!(Database::of("DBIP-ASN-Lite"), None);
     }
 }
