@@ -262,6 +262,14 @@ fn report(trouble: Trouble<'_>) {
                 "an event was dropped, for a condition could not compare: {what}; test the field first, as in `if [field] and [field] > 1`"
             );
         }
+        Trouble::GivenUp { place, condition } => {
+            warn!(
+                suppressed,
+                place,
+                condition,
+                "a pattern of a condition took too long on an event and counted as not matching; write it without repeating what repeats, as in `(a+)+`"
+            );
+        }
         Trouble::Failed { filter, reason } => {
             warn!(
                 suppressed,

@@ -154,10 +154,15 @@ fn compare_operands(left: &Operand, op: CompareOp, right: &Operand, event: &Even
     }))
 }
 
-/// Only texts match; a pattern that uses up its budget counts as not matching: it must not stall other containers.
+/// Only texts match; a pattern that uses up its budget counts as not matching: it must not stall other containers. That it did is left in the
+/// context, for whoever knows the condition's place to tell.
 fn matches(value: Option<&Value>, regex: &Regex, cx: &mut Context) -> bool {
     let Some(Value::Text(text)) = value else { return false };
-    regex.is_match(text, &mut cx.scratch, Budget::for_text(text.len())).unwrap_or(false)
+    let found = regex.is_match(text, &mut cx.scratch, Budget::for_text(text.len()));
+    found.unwrap_or_else(|_| {
+        cx.given_up = true;
+        false
+    })
 }
 
 impl Sense {

@@ -30,7 +30,17 @@ pub struct Plan {
     steps: Vec<Step>,
     filters: Vec<PlacedFilter>,
     routes: Vec<Step>,
+    conditions: ConditionCounters,
     report: Report,
+}
+
+/// What has gone wrong in conditions, for the monitoring API.
+#[derive(Debug, Default)]
+pub struct ConditionCounters {
+    /// Comparisons that could not be made, each of which dropped an event, or kept it from outputs.
+    pub incomparable: AtomicU64,
+    /// Matches that took too long and counted as none.
+    pub given_up: AtomicU64,
 }
 
 /// One filter of the file with what surrounds it.
@@ -80,6 +90,13 @@ pub type Report = Box<dyn Fn(Trouble<'_>) + Send + Sync>;
 pub enum Trouble<'a> {
     /// A condition could not compare, and the event was dropped as Logstash does.
     Incomparable(Incomparable),
+    /// A pattern of a condition took too long, and counted as one that does not match.
+    GivenUp {
+        /// Where the condition stands.
+        place: &'a str,
+        /// How it is written there.
+        condition: &'a str,
+    },
     /// A filter failed; the event was tagged and goes on.
     Failed {
         /// Which one.
@@ -124,6 +141,11 @@ impl Plan {
     /// The filters, in the order of the file.
     pub fn filters(&self) -> &[PlacedFilter] {
         &self.filters
+    }
+
+    /// What has gone wrong in its conditions.
+    pub fn conditions(&self) -> &ConditionCounters {
+        &self.conditions
     }
 
     /// Runs the filters over `events`, in place; dropped events are acknowledged and gone.
@@ -193,10 +215,59 @@ impl Plan {
             return Route::All;
         }
         let mut picks = Vec::new();
-        if let Err(trouble) = pick(&self.routes, event, cx, &mut picks) {
-            (self.report)(Trouble::Incomparable(trouble));
+        if let Err(trouble) = self.pick(&self.routes, event, cx, &mut picks) {
+            self.incomparable(trouble);
         }
         Route::Some(picks)
+    }
+
+    /// The numbers of the outputs that `event` reaches.
+    fn pick(
+        &self,
+        steps: &[Step],
+        event: &Event,
+        cx: &mut Context,
+        picks: &mut Vec<usize>,
+    ) -> Result<(), Incomparable> {
+        for step in steps {
+            match step {
+                Step::Plugin(number) => picks.push(*number),
+                Step::Branch { arms, otherwise } => {
+                    let mut body = otherwise;
+                    for arm in arms {
+                        if self.holds(arm, event, cx)? {
+                            body = &arm.body;
+                            break;
+                        }
+                    }
+                    self.pick(body, event, cx, picks)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the condition of `arm` holds; a pattern that was given up on the way is told and counted.
+    #[inline]
+    fn holds(&self, arm: &Arm, event: &Event, cx: &mut Context) -> Result<bool, Incomparable> {
+        let held = arm.condition.evaluate(event, cx);
+        if cx.given_up {
+            self.given_up(arm, cx);
+        }
+        held
+    }
+
+    #[cold]
+    fn given_up(&self, arm: &Arm, cx: &mut Context) {
+        cx.given_up = false;
+        self.conditions.given_up.fetch_add(1, Ordering::Relaxed);
+        (self.report)(Trouble::GivenUp { place: &arm.place, condition: &arm.written });
+    }
+
+    #[cold]
+    fn incomparable(&self, trouble: Incomparable) {
+        self.conditions.incomparable.fetch_add(1, Ordering::Relaxed);
+        (self.report)(Trouble::Incomparable(trouble));
     }
 
     /// One event through `steps`, as far as it stays one event.
@@ -229,11 +300,11 @@ impl Plan {
         cx: &mut Context,
     ) -> Option<&'a [Step]> {
         for arm in arms {
-            match arm.condition.evaluate(event, cx) {
+            match self.holds(arm, event, cx) {
                 Ok(true) => return Some(&arm.body),
                 Ok(false) => {}
                 Err(trouble) => {
-                    (self.report)(Trouble::Incomparable(trouble));
+                    self.incomparable(trouble);
                     event.cancel();
                     return None;
                 }
@@ -275,7 +346,7 @@ impl Plan {
             return;
         };
         let mut others = Vec::new();
-        let mut matching = self.divide(&arm.condition, group, &mut others, cx);
+        let mut matching = self.divide(arm, group, &mut others, cx);
         self.many(&arm.body, &mut matching, cx);
         self.branch(rest, otherwise, &mut others, cx);
         group.append(&mut matching);
@@ -283,21 +354,15 @@ impl Plan {
     }
 
     /// The matching events of a group. An event that can't be compared takes those behind it with it, as in Logstash.
-    fn divide(
-        &self,
-        condition: &Condition,
-        group: &mut Vec<Event>,
-        others: &mut Vec<Event>,
-        cx: &mut Context,
-    ) -> Vec<Event> {
+    fn divide(&self, arm: &Arm, group: &mut Vec<Event>, others: &mut Vec<Event>, cx: &mut Context) -> Vec<Event> {
         let mut matching = Vec::new();
         let mut events = group.drain(..);
         while let Some(event) = events.next() {
-            match condition.evaluate(&event, cx) {
+            match self.holds(arm, &event, cx) {
                 Ok(true) => matching.push(event),
                 Ok(false) => others.push(event),
                 Err(trouble) => {
-                    (self.report)(Trouble::Incomparable(trouble));
+                    self.incomparable(trouble);
                     std::iter::once(event).chain(events.by_ref()).for_each(acknowledge);
                 }
             }
@@ -369,26 +434,6 @@ impl Plan {
     }
 }
 
-/// The numbers of the outputs that `event` reaches.
-fn pick(steps: &[Step], event: &Event, cx: &mut Context, picks: &mut Vec<usize>) -> Result<(), Incomparable> {
-    for step in steps {
-        match step {
-            Step::Plugin(number) => picks.push(*number),
-            Step::Branch { arms, otherwise } => {
-                let mut body = otherwise;
-                for arm in arms {
-                    if arm.condition.evaluate(event, cx)? {
-                        body = &arm.body;
-                        break;
-                    }
-                }
-                pick(body, event, cx, picks)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Replaces the events at the given places by what became of them.
 fn splice(events: &mut Vec<Event>, changed: Vec<(usize, Vec<Event>)>) {
     let mut before = std::mem::take(events).into_iter().enumerate();
@@ -428,5 +473,39 @@ fn keep_in_place(event: &mut Event) -> bool {
 fn acknowledge(mut event: Event) {
     if let Some(receipt) = event.take_receipt() {
         receipt.acknowledge();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use elkhound_config::parser::{self, Escapes};
+    use elkhound_config::source::Source;
+
+    use super::*;
+    use crate::setup::{Ecs, Setup};
+
+    #[test]
+    fn a_pattern_that_is_given_up_is_told_with_its_place_and_counted() {
+        let text = "filter {\n  if [message] =~ /^(a+)+\\1$/ { mutate { add_tag => yes } }\n}";
+        let source = Source::of("p.conf", text);
+        let parsed = parser::parse(&source, Escapes::Kept);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let report: Report = Box::new(move |trouble| {
+            if let Trouble::GivenUp { place, condition } = trouble {
+                heard.lock().unwrap().push(format!("{place} {condition}"));
+            }
+        });
+        let setup = Setup::without_files(Ecs::V8);
+        let plan = compile(&parsed.document, &source, &setup, report, &mut Vec::new()).plan;
+        let mut event = Event::default();
+        event.set_field("message".into(), format!("{}!", "a".repeat(16 << 10)).into());
+        let mut events = vec![event];
+        plan.filter(&mut events, &mut Context::default());
+        assert!(events[0].field("tags").is_none());
+        assert_eq!(*told.lock().unwrap(), [r"p.conf:2:6 [message] =~ /^(a+)+\1$/"]);
+        assert_eq!(plan.conditions().given_up.load(Ordering::Relaxed), 1);
     }
 }

@@ -32,13 +32,16 @@ fn step(told: &Told<'_>, entry: &Entry, reasons: &mut std::slice::Iter<'_, Strin
     step.insert("event".into(), count(entry.event));
     step.insert("place".into(), entry.place.clone().into());
     match &entry.seen {
-        Seen::Condition { written, values, outcome } => {
+        Seen::Condition { written, values, outcome, given_up } => {
             step.insert("if".into(), written.clone().into());
             let there = values.iter().filter_map(|(field, value)| Some((field.as_str().into(), value.clone()?)));
             step.insert("values".into(), there.collect::<Map>().into());
             step.insert("taken".into(), matches!(outcome, Ok(true)).into());
             if let Err(trouble) = outcome {
                 step.insert("dropped".into(), trouble.to_string().into());
+            }
+            if *given_up {
+                step.insert("given_up".into(), true.into());
             }
         }
         Seen::Filter { number, before, after, failed, made } => {

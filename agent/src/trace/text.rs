@@ -36,7 +36,7 @@ impl Page<'_> {
     fn entry(&mut self, entry: &Entry) {
         let about = if entry.event == 1 { String::new() } else { format!(" (event {})", entry.event) };
         match &entry.seen {
-            Seen::Condition { written, values, outcome } => {
+            Seen::Condition { written, values, outcome, given_up } => {
                 let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
                 self.headline(entry, &format!("if {written}{about}"));
                 let outcome = match outcome {
@@ -47,6 +47,10 @@ impl Page<'_> {
                 let values = values.iter().map(|(field, value)| value_of(field, value.as_ref())).collect::<Vec<_>>();
                 let arrow = if values.is_empty() { "" } else { " " };
                 self.detail(entry, 0, &format!("{}{arrow}→ {outcome}", values.join(", ")));
+                if *given_up {
+                    let line = self.paint.red("a pattern took too long and counts as not matching");
+                    self.detail(entry, 0, &line);
+                }
             }
             Seen::Filter { number, before, after, failed, made } => {
                 let filter = &self.told.trial.plan.filters()[*number];

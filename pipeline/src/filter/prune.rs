@@ -26,12 +26,14 @@
 //!
 //! ## On failure
 //!
-//! A value that is no text under a rule for values ends Logstash's worker; here it is counted as a failure, and the event goes on
-//! unchanged.
+//! A value that is no text under a rule for values ends Logstash's worker; here it is counted as a failure, logged and tagged
+//! `_elkhound_filter_failure`, and the event goes on unchanged. So it does when the expressions take longer than about a second on it.
 //!
 //! ## Differences from Logstash
 //!
 //! None known.
+
+use std::fmt;
 
 use elkhound_config::ast::ValueKind;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
@@ -40,7 +42,7 @@ use super::reference::Raised;
 use super::{Context, Filter, Kind, Outcome, optional};
 use crate::event::Event;
 use crate::path::Path;
-use crate::regex::{Budget, Flags, Regex, Scratch};
+use crate::regex::{Allowance, Budget, Flags, Regex, Scratch};
 use crate::setup::Setup;
 use crate::template::Template;
 use crate::text::Text;
@@ -139,17 +141,34 @@ impl Filter for Prune {
 
 impl Prune {
     fn prune(&self, event: &mut Event, cx: &mut Context) -> Result<(), Raised> {
+        let allowance = Budget::for_text(self.bytes_to_match(event)).start(&cx.scratch);
+        let mut look = Look { event, allowance, scratch: &mut cx.scratch };
         let mut changes = Vec::new();
-        let scratch = &mut cx.scratch;
         if !self.keep.is_empty() {
-            by_name(&self.keep, false, event, scratch, &mut changes)?;
+            look.by_name(&self.keep, false, &mut changes)?;
         }
         if !self.drop.is_empty() {
-            by_name(&self.drop, true, event, scratch, &mut changes)?;
+            look.by_name(&self.drop, true, &mut changes)?;
         }
-        by_value(&self.keep_values, false, event, scratch, &mut changes)?;
-        by_value(&self.drop_values, true, event, scratch, &mut changes)?;
+        look.by_value(&self.keep_values, false, &mut changes)?;
+        look.by_value(&self.drop_values, true, &mut changes)?;
         changes.into_iter().try_for_each(|change| change.apply(event))
+    }
+
+    /// What all expressions are matched with, at most: names with all for names, and values, where there are rules for them, with those.
+    fn bytes_to_match(&self, event: &Event) -> usize {
+        let names: usize = event.fields().map(|(name, _)| name.len()).sum();
+        let rules = self.keep_values.len() + self.drop_values.len();
+        let values: usize = if rules == 0 { 0 } else { event.fields().map(|(_, value)| text_bytes(value)).sum() };
+        names.saturating_mul(self.keep.len() + self.drop.len()).saturating_add(values.saturating_mul(rules))
+    }
+}
+
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::List(list) => list.iter().map(text_bytes).sum(),
+        _ => 0,
     }
 }
 
@@ -165,62 +184,50 @@ impl Change {
     }
 }
 
-/// Removes the fields whose names match, or, without `matching`, those whose names don't.
-fn by_name(
-    patterns: &[Pattern],
-    matching: bool,
-    event: &Event,
-    scratch: &mut Scratch,
-    changes: &mut Vec<Change>,
-) -> Result<(), Raised> {
-    for (name, _) in event.fields() {
-        let mut matches = false;
-        for pattern in patterns {
-            matches = matches || pattern.is_match(name, event, scratch)?;
-        }
-        if matches == matching {
-            changes.push(Change::Remove(name.clone()));
-        }
-    }
-    Ok(())
+/// One event that is looked at, and what is left to be spent on it.
+struct Look<'a> {
+    event: &'a Event,
+    allowance: Allowance,
+    scratch: &'a mut Scratch,
 }
 
-fn by_value(
-    rules: &[Rule],
-    matching: bool,
-    event: &Event,
-    scratch: &mut Scratch,
-    changes: &mut Vec<Change>,
-) -> Result<(), Raised> {
-    for rule in rules {
-        let name = rule.key.render(event)?;
-        rule.pattern.check(event)?;
-        match event.field(&name) {
-            None | Some(Value::Null | Value::Bool(false)) => {}
-            Some(Value::List(list)) => changes.extend(rule.thin_out(&name, list, matching, event, scratch)?),
-            Some(value) => {
-                if rule.pattern.matches_value(value, event, scratch)? == matching {
-                    changes.push(Change::Remove(name));
+impl Look<'_> {
+    /// Removes the fields whose names match, or, without `matching`, those whose names don't.
+    fn by_name(&mut self, patterns: &[Pattern], matching: bool, changes: &mut Vec<Change>) -> Result<(), Raised> {
+        for (name, _) in self.event.fields() {
+            let mut matches = false;
+            for pattern in patterns {
+                matches = matches || self.is_match(pattern, name)?;
+            }
+            if matches == matching {
+                changes.push(Change::Remove(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn by_value(&mut self, rules: &[Rule], matching: bool, changes: &mut Vec<Change>) -> Result<(), Raised> {
+        for rule in rules {
+            let name = rule.key.render(self.event)?;
+            rule.pattern.check(self.event)?;
+            match self.event.field(&name) {
+                None | Some(Value::Null | Value::Bool(false)) => {}
+                Some(Value::List(list)) => changes.extend(self.thin_out(rule, &name, list, matching)?),
+                Some(value) => {
+                    if self.matches_value(&rule.pattern, value)? == matching {
+                        changes.push(Change::Remove(name));
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-impl Rule {
     /// What is to be done with a list; it goes altogether when nothing of it stays.
-    fn thin_out(
-        &self,
-        name: &Text,
-        list: &[Value],
-        matching: bool,
-        event: &Event,
-        scratch: &mut Scratch,
-    ) -> Result<Option<Change>, Raised> {
+    fn thin_out(&mut self, rule: &Rule, name: &Text, list: &[Value], matching: bool) -> Result<Option<Change>, Raised> {
         let mut kept = Vec::new();
         for value in list {
-            if self.pattern.matches_value(value, event, scratch)? != matching {
+            if self.matches_value(&rule.pattern, value)? != matching {
                 kept.push(value.clone());
             }
         }
@@ -230,31 +237,39 @@ impl Rule {
             _ => Some(Change::Set(name.clone(), Value::list(kept))),
         })
     }
-}
 
-impl Pattern {
-    fn is_match(&self, text: &str, event: &Event, scratch: &mut Scratch) -> Result<bool, Raised> {
-        let found = match self {
-            Self::Fixed(regex) => regex.is_match(text, scratch, Budget::for_text(text.len())),
-            Self::Rendered(template) => {
-                compiled(template, event)?.is_match(text, scratch, Budget::for_text(text.len()))
-            }
+    fn is_match(&mut self, pattern: &Pattern, text: &str) -> Result<bool, Raised> {
+        let budget = self.allowance.left(self.scratch);
+        let found = match pattern {
+            Pattern::Fixed(regex) => regex.is_match(text, self.scratch, budget),
+            Pattern::Rendered(template) => compiled(template, self.event)?.is_match(text, self.scratch, budget),
         };
-        found.map_err(|overrun| Raised(overrun.to_string()))
+        found.map_err(|overrun| Raised(format!("`{pattern}`: {overrun}")))
     }
 
-    fn matches_value(&self, value: &Value, event: &Event, scratch: &mut Scratch) -> Result<bool, Raised> {
+    fn matches_value(&mut self, pattern: &Pattern, value: &Value) -> Result<bool, Raised> {
         let Some(text) = value.as_text() else {
             return Err(Raised("a value is no text, which can't be matched".into()));
         };
-        self.is_match(text, event, scratch)
+        self.is_match(pattern, text)
     }
+}
 
+impl Pattern {
     /// An expression is put together also where there is no value to match it with.
     fn check(&self, event: &Event) -> Result<(), Raised> {
         match self {
             Self::Fixed(_) => Ok(()),
             Self::Rendered(template) => compiled(template, event).map(|_| ()),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(regex) => f.write_str(regex.pattern()),
+            Self::Rendered(_) => f.write_str("an expression with `%{}`"),
         }
     }
 }
@@ -298,6 +313,14 @@ mod tests {
             ),
             r#"{"f":"lvl","v":"debug"}"#
         );
+    }
+
+    #[test]
+    fn expressions_that_go_astray_fail_once_for_all_values() {
+        let long = "a".repeat(8 << 10);
+        let event = format!(r#"{{"l":["{long}!","{long}?"]}}"#);
+        let expected = format!(r#"{{"l":["{long}!","{long}?"],"tags":["_elkhound_filter_failure"]}}"#);
+        assert_eq!(filtered(r"prune { blacklist_values => { 'l' => '^(a+)+\1$' } }", &event), expected);
     }
 
     #[test]

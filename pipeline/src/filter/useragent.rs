@@ -28,7 +28,8 @@
 //! ## On failure
 //!
 //! A missing or empty source leaves the event as it is. A number or boolean, which ends Logstash's worker, tags it
-//! `_elkhound_filter_failure`.
+//! `_elkhound_filter_failure`. So does a user agent on which the patterns together take longer than about a second: the event stays as it is, the
+//! failure is counted and logged, and that user agent is not tried again while it is remembered.
 //!
 //! ## Differences from Logstash
 //!
@@ -96,12 +97,13 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
 
 fn patterns(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Option<Patterns>> {
     let Some(path) = options.text("regexes") else { return Some(None) };
-    let read = (setup.read_file)(std::path::Path::new(&path)).map_err(|error| error.to_string());
-    match read.and_then(|bytes| Patterns::parse(&String::from_utf8_lossy(&bytes))) {
+    let remedy = "name a file in the form of uap-core's regexes.yaml";
+    let bytes = super::read_named_file("regexes", &path, remedy, options, setup)?;
+    match Patterns::parse(&String::from_utf8_lossy(&bytes)) {
         Ok(patterns) => Some(Some(patterns)),
         Err(why) => {
             let message = format!("`{path}` can't be used: {why}");
-            options.fail("regexes", &message, "name a file in the form of uap-core's regexes.yaml");
+            options.fail("regexes", &message, remedy);
             None
         }
     }
@@ -198,7 +200,11 @@ impl Filter for Useragent {
         let patterns = self.patterns.as_ref();
         let agent =
             self.cache.get_or(&text, || patterns.unwrap_or_else(|| Patterns::shipped()).agent(&text, &mut cx.scratch));
-        match self.store(&agent, &text, event) {
+        let stored = match &*agent {
+            Ok(agent) => self.store(agent, &text, event),
+            Err(overrun) => Err(Raised(format!("the patterns on {text:?}: {overrun}"))),
+        };
+        match stored {
             Ok(()) => Outcome::Matched,
             Err(Raised(reason)) => Outcome::Failed(reason),
         }

@@ -7,7 +7,7 @@ use elkhound_config::source::Source;
 
 use super::ids;
 use super::unknown::unknown;
-use super::{Arm, Counters, PlacedFilter, Plan, Report, Step};
+use super::{Arm, ConditionCounters, Counters, PlacedFilter, Plan, Report, Step};
 use crate::condition::Condition;
 use crate::filter::common::{self, Common};
 use crate::filter::{self, Filter};
@@ -49,7 +49,11 @@ pub fn compile(
         inputs.steps(&section.body);
     }
     let inputs = inputs.found;
-    Compiled { plan: Plan { steps, filters: placed, routes, report }, inputs, outputs }
+    Compiled {
+        plan: Plan { steps, filters: placed, routes, conditions: ConditionCounters::default(), report },
+        inputs,
+        outputs,
+    }
 }
 
 fn sections(document: &Document, kind: SectionKind) -> impl Iterator<Item = &Section> {

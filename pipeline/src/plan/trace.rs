@@ -48,6 +48,8 @@ pub enum Seen {
         values: Vec<(String, Option<Value>)>,
         /// What came of it; when it could not compare, the event is dropped.
         outcome: Result<bool, Incomparable>,
+        /// A pattern in it took too long, and counted as one that does not match.
+        given_up: bool,
     },
     /// A filter ran.
     Filter {
@@ -227,6 +229,7 @@ impl Trace {
         cx: &mut Context,
     ) -> Result<bool, Incomparable> {
         let outcome = arm.condition.evaluate(event, cx);
+        let given_up = std::mem::take(&mut cx.given_up);
         self.entries.push(Entry {
             event: number,
             depth,
@@ -235,6 +238,7 @@ impl Trace {
                 written: arm.written.to_string(),
                 values: values(&arm.condition, event),
                 outcome: outcome.clone(),
+                given_up,
             },
         });
         outcome
@@ -274,7 +278,7 @@ mod tests {
     fn told(trace: &Trace) -> Vec<String> {
         let entry = |entry: &Entry| {
             let what = match &entry.seen {
-                Seen::Condition { written, values, outcome } => format!("if {written} {values:?} {outcome:?}"),
+                Seen::Condition { written, values, outcome, .. } => format!("if {written} {values:?} {outcome:?}"),
                 Seen::Filter { number, after, failed, made, .. } => {
                     format!("filter {number} kept {} failed {failed} made {}", after.is_some(), made.len())
                 }

@@ -351,7 +351,10 @@ mod tests {
             ("(a)\\2", "3: reference to group 2, which does not exist"),
             ("(?<n>a)\\1", "7: numbered reference beside named groups, use \\k<name>"),
             ("\\k<n>", "0: reference to group `n`, which does not exist"),
-            ("(?~a)", "0: the absent operator `(?~` is not supported, use a negative look-ahead"),
+            (
+                "(?~a)",
+                "0: the absent operator `(?~X)` is not supported; write `(?:(?!X).)*`, which ends where X begins",
+            ),
             ("(?<=a+)b", "0: invalid pattern in look-behind, each alternative needs one fixed length"),
             ("(?<a>\\g<a>)", "0: group 1 calls itself without end"),
             ("\\p{Klingon}", "0: unknown character property `Klingon`"),

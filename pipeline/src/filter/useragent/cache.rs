@@ -8,9 +8,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::patterns::Agent;
+use crate::regex::Overrun;
 use crate::text::Text;
 
 const SHARDS: usize = 16;
+
+/// What is known of a user agent. That its patterns took too long is remembered as well, so that it costs that once and not with each line.
+type Answer = Arc<Result<Agent, Overrun>>;
 
 /// Texts longer than this, in bytes, are answered anew each time, which bounds the cache's memory.
 const LONGEST: usize = 1024;
@@ -24,8 +28,8 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Text, Arc<Agent>>,
-    old: HashMap<Text, Arc<Agent>>,
+    young: HashMap<Text, Answer>,
+    old: HashMap<Text, Answer>,
 }
 
 impl Cache {
@@ -36,7 +40,7 @@ impl Cache {
     }
 
     /// The answer for `text`, made by `make` when it is not known. The lock is not held meanwhile.
-    pub(super) fn get_or(&self, text: &Text, make: impl FnOnce() -> Agent) -> Arc<Agent> {
+    pub(super) fn get_or(&self, text: &Text, make: impl FnOnce() -> Result<Agent, Overrun>) -> Answer {
         if text.len() > LONGEST {
             return Arc::new(make());
         }
@@ -56,7 +60,7 @@ impl Cache {
 }
 
 impl Generations {
-    fn find(&mut self, text: &Text, capacity: usize) -> Option<Arc<Agent>> {
+    fn find(&mut self, text: &Text, capacity: usize) -> Option<Answer> {
         if let Some(agent) = self.young.get(text) {
             return Some(Arc::clone(agent));
         }
@@ -65,7 +69,7 @@ impl Generations {
         Some(agent)
     }
 
-    fn keep(&mut self, text: Text, agent: Arc<Agent>, capacity: usize) {
+    fn keep(&mut self, text: Text, agent: Answer, capacity: usize) {
         if self.young.len() >= capacity {
             self.old = std::mem::take(&mut self.young);
         }
@@ -84,7 +88,7 @@ mod tests {
         let mut ask = |text: &str| {
             cache.get_or(&Text::new(text), || {
                 made += 1;
-                Agent::default()
+                Ok(Agent::default())
             });
             made
         };

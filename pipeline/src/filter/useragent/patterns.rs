@@ -5,12 +5,9 @@
 
 use std::sync::OnceLock;
 
-use crate::regex::{Budget, Flags, Regex, Scratch};
+use crate::regex::{Allowance, Budget, Flags, Overrun, Regex, Scratch};
 use crate::value::Value;
 use crate::yaml;
-
-/// How much work one pattern may spend on one user agent, in milliseconds.
-const BUDGET: u64 = 1_000;
 
 /// What is said of a user agent that no pattern knows.
 const OTHER: &str = "Other";
@@ -71,17 +68,42 @@ impl Patterns {
         })
     }
 
-    /// What `text` says.
-    pub(super) fn agent(&self, text: &str, scratch: &mut Scratch) -> Agent {
-        let browser = self.browsers.iter().find_map(|pattern| pattern.browser(text, scratch));
-        let system = self.systems.iter().find_map(|pattern| pattern.system(text, scratch));
-        let device = self.devices.iter().find_map(|pattern| pattern.device(text, scratch));
-        Agent {
+    /// What `text` says. All patterns together may take about a second, and for each what a linear one needs.
+    ///
+    /// # Errors
+    /// They took longer.
+    pub(super) fn agent(&self, text: &str, scratch: &mut Scratch) -> Result<Agent, Overrun> {
+        let patterns = self.browsers.len() + self.systems.len() + self.devices.len();
+        let allowance = Budget::for_text(text.len().saturating_mul(patterns)).start(scratch);
+        let read = Reading { text, allowance };
+        let browser = first(&self.browsers, |pattern| pattern.browser(&read, scratch))?;
+        let system = first(&self.systems, |pattern| pattern.system(&read, scratch))?;
+        let device = first(&self.devices, |pattern| pattern.device(&read, scratch))?;
+        Ok(Agent {
             browser: browser.unwrap_or_else(Product::other),
             system: system.unwrap_or_else(Product::other),
             device: device.unwrap_or_else(|| OTHER.to_owned()),
+        })
+    }
+}
+
+/// A user agent, and what is left to be spent on it.
+struct Reading<'a> {
+    text: &'a str,
+    allowance: Allowance,
+}
+
+/// What a pattern finds, if it matches.
+type Found<T> = Result<Option<T>, Overrun>;
+
+fn first<T>(patterns: &[Pattern], mut find: impl FnMut(&Pattern) -> Found<T>) -> Found<T> {
+    for pattern in patterns {
+        let found = find(pattern)?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
+    Ok(None)
 }
 
 impl Product {
@@ -117,13 +139,11 @@ impl Pattern {
         })
     }
 
-    /// True when the pattern matches; `scratch` then holds its groups. One that takes too long does not.
-    fn matches(&self, text: &str, scratch: &mut Scratch) -> bool {
-        self.regex.is_match(text, scratch, Budget::from_millis(BUDGET)).unwrap_or(false)
+    fn browser(&self, read: &Reading<'_>, scratch: &mut Scratch) -> Found<Product> {
+        Ok(Groups::of(self, read, scratch)?.and_then(|groups| self.browser_of(&groups)))
     }
 
-    fn browser(&self, text: &str, scratch: &mut Scratch) -> Option<Product> {
-        let groups = Groups::of(self, text, scratch)?;
+    fn browser_of(&self, groups: &Groups<'_>) -> Option<Product> {
         let name = match (&self.name, groups.get(1)) {
             (Some(name), Some(group)) => name.replacen("$1", group, 1),
             (Some(name), None) => name.clone(),
@@ -133,8 +153,11 @@ impl Pattern {
         Some(Product { name, version: [part(0), part(1), part(2), part(3)] })
     }
 
-    fn system(&self, text: &str, scratch: &mut Scratch) -> Option<Product> {
-        let groups = Groups::of(self, text, scratch)?;
+    fn system(&self, read: &Reading<'_>, scratch: &mut Scratch) -> Found<Product> {
+        Ok(Groups::of(self, read, scratch)?.and_then(|groups| self.system_of(&groups)))
+    }
+
+    fn system_of(&self, groups: &Groups<'_>) -> Option<Product> {
         let name = match (&self.name, groups.get(1)) {
             (Some(name), group) => name.replace("$1", group.unwrap_or_default()),
             (None, group) => group?.to_owned(),
@@ -146,8 +169,11 @@ impl Pattern {
         Some(Product { name, version: [part(0), part(1), part(2), part(3)] })
     }
 
-    fn device(&self, text: &str, scratch: &mut Scratch) -> Option<String> {
-        let groups = Groups::of(self, text, scratch)?;
+    fn device(&self, read: &Reading<'_>, scratch: &mut Scratch) -> Found<String> {
+        Ok(Groups::of(self, read, scratch)?.and_then(|groups| self.device_of(&groups)))
+    }
+
+    fn device_of(&self, groups: &Groups<'_>) -> Option<String> {
         match &self.name {
             Some(name) if name.contains('$') => Some(groups.filled_in(name).trim().to_owned()),
             Some(name) => Some(name.clone()),
@@ -164,8 +190,11 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn of(pattern: &Pattern, text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
-        pattern.matches(text, scratch).then(|| Self { text, scratch, count: pattern.regex.group_count() })
+    /// The groups, when the pattern matches.
+    fn of(pattern: &Pattern, read: &Reading<'a>, scratch: &'a mut Scratch) -> Found<Self> {
+        let budget = read.allowance.left(scratch);
+        let matched = pattern.regex.is_match(read.text, scratch, budget)?;
+        Ok(matched.then(|| Self { text: read.text, scratch, count: pattern.regex.group_count() }))
     }
 
     fn get(&self, group: usize) -> Option<&'a str> {
@@ -211,14 +240,14 @@ mod tests {
     fn the_shipped_patterns_compile_and_know_browsers() {
         let text = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 \
                     Mobile/15E148 Safari/604.1";
-        let agent = Patterns::shipped().agent(text, &mut Scratch::default());
+        let agent = Patterns::shipped().agent(text, &mut Scratch::default()).unwrap();
         let expected = Agent {
             browser: product("Mobile Safari", ["17", "5", "", ""]),
             system: product("iOS", ["17", "5", "1", ""]),
             device: "iPhone".to_owned(),
         };
         assert_eq!(agent, expected);
-        assert_eq!(Patterns::shipped().agent("-", &mut Scratch::default()).browser, Product::other());
+        assert_eq!(Patterns::shipped().agent("-", &mut Scratch::default()).unwrap().browser, Product::other());
     }
 
     #[test]
@@ -226,13 +255,24 @@ mod tests {
         let text = "user_agent_parsers:\n  - regex: '(fox)/(\\d+)( |)'\n    family_replacement: 'Fire$1'\n    v2_replacement: '0'\n\
                     os_parsers:\n  - regex: '(n)t(\\d)'\n    os_replacement: '$1ix'\n    os_v1_replacement: 'v$2'\n\
                     device_parsers:\n  - regex: '(\\w)(\\w)(z|)'\n    regex_flag: 'i'\n    device_replacement: '$2$1 $3'\n";
-        let agent = Patterns::parse(text).unwrap().agent("fox/7 nt5", &mut Scratch::default());
+        let agent = Patterns::parse(text).unwrap().agent("fox/7 nt5", &mut Scratch::default()).unwrap();
         let expected = Agent {
             browser: product("Firefox", ["7", "0", "", ""]),
             system: product("nix", ["v5", "", "", ""]),
             device: "of".to_owned(),
         };
         assert_eq!(agent, expected);
+    }
+
+    #[test]
+    fn patterns_that_go_astray_share_one_budget() {
+        let astray = r"  - regex: '^(a+)+\1\d$'";
+        let lists = ["user_agent_parsers", "os_parsers", "device_parsers"].map(|list| format!("{list}:\n{astray}\n"));
+        let patterns = Patterns::parse(&lists.concat()).unwrap();
+        let (text, mut scratch) = ("a".repeat(16 << 10), Scratch::default());
+        let start = Budget::for_text(3 * text.len()).start(&scratch);
+        assert_eq!(patterns.agent(&text, &mut scratch), Err(Overrun));
+        assert_eq!(start.left(&scratch), Budget::from_steps(0));
     }
 
     #[test]

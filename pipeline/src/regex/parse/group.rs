@@ -16,7 +16,11 @@ impl Parser<'_> {
             return Ok(Node::Atomic(Box::new(self.close(start)?)));
         }
         if self.accept("~") {
-            return Err(self.error_at(start, "the absent operator `(?~` is not supported, use a negative look-ahead"));
+            // What it matches is the complement of a language, which no program of ours can say: each way of the inside would have to be
+            // tried at each place before one is taken, and groups in it capture nothing. No pattern of grok has it.
+            let message =
+                "the absent operator `(?~X)` is not supported; write `(?:(?!X).)*`, which ends where X begins";
+            return Err(self.error_at(start, message));
         }
         if self.accept("(") {
             return self.condition(start);
