@@ -22,6 +22,8 @@ pub mod event;
 pub mod filter;
 pub mod flow;
 pub mod json;
+#[cfg(test)]
+mod laws;
 pub mod map;
 pub mod number;
 pub mod path;
