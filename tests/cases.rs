@@ -44,6 +44,14 @@ fn the_pipeline_that_operators_start_from_has_cases_and_they_pass() {
 }
 
 #[test]
+fn pipelines_as_operators_have_them_do_what_their_cases_say() {
+    let output = elkhound(&["test", &repository("tests/cases").to_string_lossy()], "");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let passed = said.strip_suffix(" passed, 0 failed\n").and_then(|count| count.parse::<usize>().ok());
+    assert!(output.status.success() && passed.is_some_and(|passed| passed >= 20), "{said}");
+}
+
+#[test]
 fn a_failing_case_is_told_field_by_field() {
     let cases = "- name: right\n  lines: [add 5]\n  expect: [{ verb: add, n: 5 }]\n- name: wrong\n  lines: [add 5]\n  expect: [{ verb: sub, n: 5, more: true }]\n";
     let folder = Folder::of("failing", &[("a.conf", PIPELINE), ("a.test.yml", cases)]);
