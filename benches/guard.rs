@@ -8,6 +8,7 @@ mod hot;
 use std::process::ExitCode;
 
 use agent::{input, output};
+use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 
 #[global_allocator]
@@ -24,15 +25,30 @@ fn main() -> ExitCode {
 }
 
 fn run(name: &str, passes: &str) -> ExitCode {
-    let Some(step) = STEPS.iter().find(|step| step.name == name) else {
-        return complain(&format!("there is no step `{name}`; `--list` names them"));
+    let Some(mut pass) = pass_of(name) else {
+        return complain(&format!(
+            "there is no step `{name}`; `--list` names them, and `filter/NAME`, `bound/NAME` are there too"
+        ));
     };
     let Ok(passes) = passes.parse::<usize>() else {
         return complain(&format!("`{passes}` is no number of passes"));
     };
-    let mut pass = (step.make)();
     (0..passes).for_each(|_| pass());
     ExitCode::SUCCESS
+}
+
+/// A step that the guard counts, or a filter or bound that it does not.
+fn pass_of(name: &str) -> Option<Box<dyn FnMut()>> {
+    if let Some(step) = STEPS.iter().find(|step| step.name == name) {
+        return Some((step.make)());
+    }
+    let (what, filter) = name.split_once('/')?;
+    let row = ROWS.iter().find(|row| row.name == filter)?;
+    match what {
+        "filter" => Some(row.filter()),
+        "bound" => Some(row.bound()),
+        _ => None,
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a program for the terminal")]

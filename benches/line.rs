@@ -16,12 +16,13 @@ use elkhound_pipeline::text::Text;
 
 use agent::{input, output};
 use hot::data::{JSON, NGINX, PLAIN, event, layer, messages};
+use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-criterion_group!(benches, steps, parse, encode, render);
+criterion_group!(benches, steps, filters, parse, encode, render);
 criterion_main!(benches);
 
 /// Every row of the table of hot steps.
@@ -32,6 +33,17 @@ fn steps(criterion: &mut Criterion) {
         group.bench_function(step.name, |bencher| bencher.iter(&mut pass));
     }
     group.finish();
+}
+
+/// Every filter beside its lower bound; the step `events` is in the filter's share.
+fn filters(criterion: &mut Criterion) {
+    for row in ROWS {
+        let mut group = per_event(criterion, &format!("filters/{}", row.name), RECORDS);
+        let (mut filter, mut bound) = (row.filter(), row.bound());
+        group.bench_function("filter", |bencher| bencher.iter(&mut filter));
+        group.bench_function("bound", |bencher| bencher.iter(&mut bound));
+        group.finish();
+    }
 }
 
 /// JSON objects of eleven members to values, sharing the line's buffer.

@@ -15,6 +15,9 @@ pub(crate) const NGINX: &str = include_str!("../data/nginx.log");
 /// JSON objects of eleven members, as json-file records.
 pub(crate) const JSON: &str = include_str!("../data/json.log");
 
+/// A database in MaxMind's format with one city, for 10.0.0.0/8: the one of geoip's tests.
+pub(crate) const CITY: &[u8] = include_bytes!("../data/city.mmdb");
+
 /// The `log` members of json-file records, without their newline, each in a buffer of its own.
 pub(crate) fn messages(data: &str) -> Vec<Text> {
     data.lines().map(|record| owned(member(record, "log").trim_end_matches('\n'))).collect()

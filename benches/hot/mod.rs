@@ -3,9 +3,12 @@
 //! Every step goes over 200 fixed records, and `check` over the 200 filters of a pipeline file. Steps of filters make the events that they work on; `events` is that share alone.
 
 pub(crate) mod data;
+pub(crate) mod filters;
 mod line;
 
 use std::hint::black_box;
+use std::io;
+use std::path::Path;
 
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::parser::{self, Escapes};
@@ -194,7 +197,8 @@ fn plan(section: &str) -> Plan {
     let text = if section.contains("filter {") { filters_of(section) } else { format!("filter {{ {section} }}") };
     let source = Source::of("bench.conf", &text);
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup::without_files(Ecs::V8);
+    let database: &dyn Fn(&Path) -> io::Result<Vec<u8>> = &|_| Ok(data::CITY.to_vec());
+    let setup = Setup { read_file: database, ..Setup::without_files(Ecs::V8) };
     let mut mistakes = parsed.diagnostics;
     let compiled = compile(&parsed.document, &source, &setup, Box::new(|_| {}), &mut mistakes);
     assert!(!mistakes.iter().any(Diagnostic::is_error), "the benches' pipelines are right: {mistakes:?}");
