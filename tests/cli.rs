@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, elkhound, pipe};
+use crate::harness::{Agent, binary, elkhound, pipe};
 
 /// An event whose every field is given, so that nothing of the machine is in the output.
 const EVENT: &str = "{\"@timestamp\":\"2026-11-21T09:43:24.000Z\",\"@version\":\"1\",\"host\":\"h\",\"message\":\"a\",\"n\":1.5,\"list\":[1,\"b\"]}\n";
@@ -12,6 +12,18 @@ const EVENT: &str = "{\"@timestamp\":\"2026-11-21T09:43:24.000Z\",\"@version\":\
 fn version_is_one_line() {
     let output = elkhound(&["-V"], "");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), concat!("elkhound ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_nobodys_trouble() {
+    for arguments in [&["docs"][..], &["docs", "grok"], &["settings"], &["-t", "-e", "input { stdin {} }"]] {
+        let mut command = std::process::Command::new(binary());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.args(arguments).stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.is_empty(), "{arguments:?}: {}: {said}", output.status);
+    }
 }
 
 #[test]

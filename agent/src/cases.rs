@@ -5,6 +5,7 @@
 //! `{"crash": true}` (Logstash's worker ends; elkhound must only go on). Events are compared as JSON objects: the order of names means nothing.
 
 use std::fs;
+use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,9 +23,10 @@ use crate::trial::Trial;
 /// Runs the cases of all `paths`; true when all passed.
 ///
 /// # Errors
-/// A file that can't be read or a line that is no case.
+/// A file that can't be read, a line that is no case, and a standard output that is closed.
 pub(crate) fn run(paths: &[PathBuf]) -> Result<bool> {
     let (mut passed, mut failed) = (0, 0);
+    let mut out = stdout().lock();
     for path in paths {
         let text = fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -33,12 +35,12 @@ pub(crate) fn run(paths: &[PathBuf]) -> Result<bool> {
                 None => passed += 1,
                 Some(difference) => {
                     failed += 1;
-                    println!("FAIL {}\n{difference}", case.id);
+                    writeln!(out, "FAIL {}\n{difference}", case.id)?;
                 }
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    writeln!(out, "{passed} passed, {failed} failed")?;
     Ok(failed == 0)
 }
 

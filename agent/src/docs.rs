@@ -1,5 +1,7 @@
 //! `elkhound docs [PLUGIN]`: prints a plugin's documentation from the plugin's own file, or the list of plugins.
 
+use std::io::{Write, stdout};
+
 use anyhow::{Result, bail};
 use elkhound_config::options::OptionSpec;
 use elkhound_config::suggest;
@@ -19,13 +21,14 @@ struct Entry {
 /// Prints the documentation of `plugin`, or the list of plugins.
 ///
 /// # Errors
-/// A plugin that no table has.
+/// A plugin that no table has, and a standard output that is closed.
 pub(crate) fn print(plugin: Option<&str>) -> Result<()> {
     let entries = entries();
+    let mut out = stdout().lock();
     let Some(wanted) = plugin else {
         for entry in &entries {
             let summary = markdown(entry.docs).lines().next().unwrap_or_default().to_owned();
-            println!("{:<7} {:<15} {summary}", entry.section, entry.name);
+            writeln!(out, "{:<7} {:<15} {summary}", entry.section, entry.name)?;
         }
         return Ok(());
     };
@@ -37,10 +40,10 @@ pub(crate) fn print(plugin: Option<&str>) -> Result<()> {
         }
     }
     for entry in found {
-        println!("# {} {}\n\n{}\n", entry.section, entry.name, markdown(entry.docs));
-        println!("## All options\n");
+        writeln!(out, "# {} {}\n\n{}\n", entry.section, entry.name, markdown(entry.docs))?;
+        writeln!(out, "## All options\n")?;
         for option in entry.options {
-            println!("- `{}` (default {}): {}", option.name, shown(option.default), option.help);
+            writeln!(out, "- `{}` (default {}): {}", option.name, shown(option.default), option.help)?;
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use elkhound_config::render;
 use elkhound_config::source::Source;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use tokio::runtime::Builder;
 use tracing::info;
 
@@ -49,14 +49,22 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
-        Some(Command::Settings(args)) => Ok(print_settings(args)),
+        Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };
     result.unwrap_or_else(|error| {
+        if reader_has_gone(&error) {
+            return ExitCode::SUCCESS;
+        }
         tell(&format!("elkhound: {error:#}\n"));
         ExitCode::FAILURE
     })
+}
+
+/// Whoever reads what we print has read enough, as `head` does. Nobody is left to tell.
+fn reader_has_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
@@ -76,7 +84,7 @@ fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if settings.check_only {
-        println!("Configuration OK");
+        writeln!(stdout(), "Configuration OK")?;
         return Ok(ExitCode::SUCCESS);
     }
     info!(version = env!("CARGO_PKG_VERSION"), data = %settings.data.display(), "elkhound starts");
@@ -97,16 +105,17 @@ fn sources(settings: &Settings, mistakes: &mut Vec<Mistake>) -> Vec<Source> {
 }
 
 /// Prints what is in force and where it comes from; fails when something is wrong with it.
-fn print_settings(args: RunArgs) -> ExitCode {
+fn print_settings(args: RunArgs) -> Result<ExitCode> {
     let given = Given::collect(args);
     let lines = given.shown();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count().min(40)).max().unwrap_or(0);
     let (names, values) = (width(0), width(1));
+    let mut out = stdout().lock();
     for [name, value, origin] in &lines {
-        println!("{}", secret::mask(&format!("{name:names$}  {value:values$}  {origin}")));
+        writeln!(out, "{}", secret::mask(&format!("{name:names$}  {value:values$}  {origin}")))?;
     }
     complain(&given);
-    exit_code(given.is_sound())
+    Ok(exit_code(given.is_sound()))
 }
 
 fn exit_code(success: bool) -> ExitCode {
