@@ -13,6 +13,7 @@ mod input;
 mod limit;
 mod line;
 mod log;
+mod option;
 mod output;
 mod paint;
 mod random;

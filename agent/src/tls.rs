@@ -9,6 +9,8 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+pub(crate) mod options;
+
 /// A file that can't be used.
 #[derive(Debug, Error)]
 #[error("{path}: {reason}")]

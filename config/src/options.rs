@@ -252,6 +252,12 @@ impl<'a> Options<'a> {
         self.taken.iter().find(|taken| taken.name == name).map_or(self.plugin.name_span, |taken| taken.span)
     }
 
+    /// What the plugin's table says holds for an option that is not set; nothing for an option that the plugin does not have. For code that
+    /// several plugins share.
+    pub fn default(&self, name: &str) -> Option<&'static str> {
+        self.spec(name).map(|spec| spec.default)
+    }
+
     /// True when the option was written down, and rightly.
     pub fn was_set(&self, name: &str) -> bool {
         self.value(name).is_some()

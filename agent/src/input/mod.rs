@@ -19,6 +19,7 @@ use elkhound_pipeline::value::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
+pub(crate) use crate::option::{option, port};
 
 pub(crate) mod docker;
 pub(crate) mod file;
@@ -74,16 +75,6 @@ pub(crate) struct Kind {
     pub(crate) docs: &'static str,
     /// Reads the options and makes the input; what is wrong is reported through the cursor.
     pub(crate) build: fn(&mut Options<'_>, &World<'_>) -> Option<Box<dyn Input>>,
-}
-
-/// A row of an option's table, for options that are not required.
-pub(crate) const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    help: &'static str,
-) -> OptionSpec {
-    OptionSpec { name, kind, default, required: false, help }
 }
 
 /// What `ecs_compatibility` may be.
@@ -142,17 +133,4 @@ pub(crate) fn fill(event: &mut Event, name: &Path, value: &Value) {
 /// A field whose name stands in this program.
 pub(crate) fn known(name: &str) -> Path {
     Path::parse(name).expect("names of fields that stand in the program are field references")
-}
-
-/// The option `port`, which a plugin requires.
-pub(crate) fn port(options: &mut Options<'_>) -> Option<u16> {
-    let port = options.integer("port", 0);
-    if options.was_set("port") && u16::try_from(port).is_err() {
-        options.fail(
-            "port",
-            &format!("there is no port {port}"),
-            "use a port from 1 to 65535, or 0 for any that is free",
-        );
-    }
-    u16::try_from(port).ok()
 }

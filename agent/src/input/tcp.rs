@@ -65,6 +65,7 @@ use elkhound_pipeline::flow::queue::Queue;
 use tokio_util::sync::CancellationToken;
 
 use super::{Input, Kind, Running, World, option, port};
+use crate::tls::options::{self as tls, Mode, Tls};
 
 mod connection;
 mod fields;
@@ -72,11 +73,9 @@ mod proxy;
 mod seats;
 mod server;
 mod subject;
-mod tls;
 
 use connection::Shared;
 use fields::Names;
-use tls::{Mode, Tls};
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -92,47 +91,19 @@ pub(crate) const KIND: Kind = Kind {
         option("mode", OptionKind::OneOf(&["server", "client"]), "server", "wait for connections, or connect"),
         OptionSpec { name: "port", kind: OptionKind::Number, default: "", required: true, help: "the port" },
         option("proxy_protocol", OptionKind::Boolean, "false", "a line of the PROXY protocol comes first"),
-        option("ssl_cert", OptionKind::Deprecated("use `ssl_certificate` instead", &OptionKind::Path), "", "old name"),
-        option("ssl_certificate", OptionKind::Path, "", "our certificate, a PEM file"),
-        option(
-            "ssl_certificate_authorities",
-            OptionKind::Array,
-            "[]",
-            "who may sign the peer's certificate, PEM files",
-        ),
-        option("ssl_cipher_suites", OptionKind::List(&OptionKind::String), "[]", "the cipher suites, all by default"),
-        option(
-            "ssl_client_authentication",
-            OptionKind::OneOf(&["none", "optional", "required"]),
-            "required",
-            "whether clients must show a certificate",
-        ),
-        option("ssl_enable", OptionKind::Deprecated("use `ssl_enabled` instead", &OptionKind::Boolean), "", "old name"),
-        option("ssl_enabled", OptionKind::Boolean, "false", "speak TLS"),
+        tls::OLD_CERTIFICATE,
+        tls::CERTIFICATE,
+        tls::AUTHORITIES,
+        tls::CIPHER_SUITES,
+        tls::authentication("required"),
+        tls::OLD_ENABLED,
+        tls::ENABLED,
         option("ssl_extra_chain_certs", OptionKind::Array, "[]", "certificates between ours and the authority"),
-        option("ssl_key", OptionKind::Path, "", "the certificate's key, a PEM file"),
-        option("ssl_key_passphrase", OptionKind::Password, "", "refused where it is needed; decrypt the key"),
-        option(
-            "ssl_supported_protocols",
-            OptionKind::List(&OptionKind::OneOf(&["TLSv1.1", "TLSv1.2", "TLSv1.3"])),
-            "[]",
-            "the versions of TLS, 1.2 and 1.3 by default",
-        ),
-        option(
-            "ssl_verification_mode",
-            OptionKind::OneOf(&["full", "none"]),
-            "full",
-            "in client mode, whether the server's certificate is looked at",
-        ),
-        option(
-            "ssl_verify",
-            OptionKind::Deprecated(
-                "use `ssl_client_authentication`, or `ssl_verification_mode` in client mode",
-                &OptionKind::Boolean,
-            ),
-            "",
-            "old name",
-        ),
+        tls::KEY,
+        tls::KEY_PASSPHRASE,
+        tls::PROTOCOLS,
+        tls::VERIFICATION,
+        tls::OLD_VERIFICATION,
         option("tcp_keep_alive", OptionKind::Boolean, "false", "let the kernel look after silent peers"),
     ],
     docs: elkhound_pipeline::docs::head(include_str!("tcp.rs")),

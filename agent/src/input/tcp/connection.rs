@@ -26,10 +26,10 @@ use super::fields::{Names, Origin};
 use super::proxy::{self, Header};
 use super::seats::Seat;
 use super::subject::subject;
-use super::tls::Tls;
 use crate::clock;
 use crate::input::{cost, hand_on};
 use crate::limit::Limit;
+use crate::tls::options::Tls;
 
 /// How long the proxy's line, the agreement on keys, and the look-up of the peer's name may take together.
 const GREETING: Duration = Duration::from_secs(10);

@@ -1,10 +1,12 @@
-//! TLS as the options of the tcp input have it: what they say, held against Logstash's rules, and made ready to use when the pipeline is
-//! loaded, so that a certificate that can't be used is told with its place in the pipeline file.
+//! TLS as the options of the tcp input and of its twin, the tcp output, have it: what they say, held against Logstash's rules, and made ready to use
+//! when the pipeline is loaded, so that a certificate that can't be used is told with its place in the pipeline file.
+//!
+//! The twins differ in a default and in an option or two; their tables say in which.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use elkhound_config::options::Options as Cursor;
+use elkhound_config::options::{OptionKind, OptionSpec, Options as Cursor};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -15,11 +17,12 @@ use tokio_rustls::rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::option::option;
 use crate::tls;
 
 /// What a connection is wrapped in.
 #[derive(Clone)]
-pub(super) enum Tls {
+pub(crate) enum Tls {
     /// Nothing.
     Off,
     /// We are the server; the bool says whether clients show certificates.
@@ -30,15 +33,69 @@ pub(super) enum Tls {
 
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Clients connect to us.
     Server,
     /// We connect to a server.
     Client,
 }
 
+/// Our certificate.
+pub(crate) const CERTIFICATE: OptionSpec =
+    option("ssl_certificate", OptionKind::Path, "", "our certificate, a PEM file");
+/// Who signs the peer's.
+pub(crate) const AUTHORITIES: OptionSpec =
+    option("ssl_certificate_authorities", OptionKind::Array, "[]", "who may sign the peer's certificate, PEM files");
+/// Which suites are offered.
+pub(crate) const CIPHER_SUITES: OptionSpec =
+    option("ssl_cipher_suites", OptionKind::List(&OptionKind::String), "[]", "the cipher suites, all by default");
+/// The switch.
+pub(crate) const ENABLED: OptionSpec = option("ssl_enabled", OptionKind::Boolean, "false", "speak TLS");
+/// Our key.
+pub(crate) const KEY: OptionSpec = option("ssl_key", OptionKind::Path, "", "the certificate's key, a PEM file");
+/// What our key is encrypted with.
+pub(crate) const KEY_PASSPHRASE: OptionSpec =
+    option("ssl_key_passphrase", OptionKind::Password, "", "refused where it is needed; decrypt the key");
+/// Which versions are offered.
+pub(crate) const PROTOCOLS: OptionSpec = option(
+    "ssl_supported_protocols",
+    OptionKind::List(&OptionKind::OneOf(&["TLSv1.1", "TLSv1.2", "TLSv1.3"])),
+    "[]",
+    "the versions of TLS, 1.2 and 1.3 by default",
+);
+/// Whether a client looks at the server's certificate.
+pub(crate) const VERIFICATION: OptionSpec = option(
+    "ssl_verification_mode",
+    OptionKind::OneOf(&["full", "none"]),
+    "full",
+    "in client mode, whether the server's certificate is looked at",
+);
+/// The old name of [`CERTIFICATE`].
+pub(crate) const OLD_CERTIFICATE: OptionSpec =
+    option("ssl_cert", OptionKind::Deprecated("use `ssl_certificate` instead", &OptionKind::Path), "", "old name");
+/// The old name of [`ENABLED`].
+pub(crate) const OLD_ENABLED: OptionSpec =
+    option("ssl_enable", OptionKind::Deprecated("use `ssl_enabled` instead", &OptionKind::Boolean), "", "old name");
+/// The old name of [`authentication`] and [`VERIFICATION`].
+pub(crate) const OLD_VERIFICATION: OptionSpec = option(
+    "ssl_verify",
+    OptionKind::Deprecated(
+        "use `ssl_client_authentication`, or `ssl_verification_mode` in client mode",
+        &OptionKind::Boolean,
+    ),
+    "",
+    "old name",
+);
+
+/// Whether a server asks clients for their certificates, and what it does unless it is told.
+pub(crate) const fn authentication(default: &'static str) -> OptionSpec {
+    let kind = OptionKind::OneOf(&["none", "optional", "required"]);
+    option("ssl_client_authentication", kind, default, "whether clients must show a certificate")
+}
+
 /// The options whose names begin with `ssl_`, but for the switch itself.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 12] = [
+    "ssl_cacert",
     "ssl_cert",
     "ssl_certificate",
     "ssl_certificate_authorities",
@@ -53,10 +110,11 @@ const SETTINGS: [&str; 11] = [
 ];
 
 /// Reads the options; nothing when one of them is wrong, which has been reported.
-pub(super) fn read(options: &mut Cursor<'_>, mode: Mode, host: &str) -> Option<Tls> {
+pub(crate) fn read(options: &mut Cursor<'_>, mode: Mode, host: &str) -> Option<Tls> {
     let switch = renamed(options, "ssl_enable", "ssl_enabled")?;
     if !options.boolean(switch, false) {
-        if let Some(unused) = SETTINGS.into_iter().find(|name| options.was_set(name)) {
+        if let Some(unused) = SETTINGS.into_iter().find(|name| options.default(name).is_some() && options.was_set(name))
+        {
             options.warn(unused, &format!("`{unused}` has no effect without TLS"), "add `ssl_enabled => true`");
         }
         return Some(Tls::Off);
@@ -99,8 +157,10 @@ fn identity(options: &mut Cursor<'_>) -> Option<Option<Identity>> {
         (Some(cert), Some(key)) => (cert, key),
     };
     let mut chain = file(options, certificate, tls::certificates(Path::new(&cert)))?;
-    for extra in options.texts("ssl_extra_chain_certs") {
-        chain.extend(file(options, "ssl_extra_chain_certs", tls::certificates(Path::new(&extra)))?);
+    const CHAIN: &str = "ssl_extra_chain_certs";
+    let extras = if options.default(CHAIN).is_some() { options.texts(CHAIN) } else { Vec::new() };
+    for extra in extras {
+        chain.extend(file(options, CHAIN, tls::certificates(Path::new(&extra)))?);
     }
     let passphrase = options.text("ssl_key_passphrase");
     let read = tls::private_key(Path::new(&key));
@@ -151,13 +211,13 @@ enum Authentication {
 
 fn client_authentication(options: &mut Cursor<'_>) -> Option<Authentication> {
     let name = renamed(options, "ssl_verify", "ssl_client_authentication")?;
-    let wanted = match options.text(name).as_deref() {
-        Some("none" | "false") => Authentication::None,
-        Some("optional") => Authentication::Optional,
-        // Logstash's default, too.
+    let unless_told = options.default("ssl_client_authentication").unwrap_or_default();
+    let wanted = match options.text_or(name, unless_told).as_str() {
+        "none" | "false" => Authentication::None,
+        "optional" => Authentication::Optional,
         _ => Authentication::Required,
     };
-    if wanted != Authentication::None && options.texts("ssl_certificate_authorities").is_empty() {
+    if wanted != Authentication::None && authorities(options)?.1.is_empty() {
         if options.was_set("ssl_client_authentication") {
             let message = "clients can't be authenticated without an authority";
             return refuse(options, name, message, "add `ssl_certificate_authorities`");
@@ -203,13 +263,23 @@ fn client(
 /// The authorities that the options name, or else the public ones.
 fn roots(options: &mut Cursor<'_>) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    for authority in options.texts("ssl_certificate_authorities") {
-        file(options, "ssl_certificate_authorities", tls::trust(Path::new(&authority), &mut roots))?;
+    let (name, files) = authorities(options)?;
+    for authority in files {
+        file(options, name, tls::trust(Path::new(&authority), &mut roots))?;
     }
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     Some(roots)
+}
+
+/// The files of the authorities, and the option that names them. Only one of the twins has had an older name for it.
+fn authorities(options: &mut Cursor<'_>) -> Option<(&'static str, Vec<String>)> {
+    let name = match options.default("ssl_cacert") {
+        Some(_) => renamed(options, "ssl_cacert", "ssl_certificate_authorities")?,
+        None => "ssl_certificate_authorities",
+    };
+    Some((name, options.texts(name)))
 }
 
 fn versions(options: &mut Cursor<'_>) -> Option<Vec<&'static SupportedProtocolVersion>> {
