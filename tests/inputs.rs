@@ -269,8 +269,8 @@ fn tail(log: &Path, sincedb: &Path) -> String {
     )
 }
 
-/// The address that an input says it listens on.
-fn address(agent: &mut Agent, said: &str) -> SocketAddr {
+/// The address that an input or output says it listens on.
+pub(crate) fn address(agent: &mut Agent, said: &str) -> SocketAddr {
     let line = agent.wait_for_log(said, LIMIT);
     let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
     address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in '{line}'"))
@@ -342,7 +342,7 @@ fn wait_for_position(sincedb: &Path, file: &Path) {
 }
 
 /// A certificate for `localhost` that has signed itself, and its key.
-fn self_signed(folder: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn self_signed(folder: &Path) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
@@ -375,10 +375,10 @@ fn secure(address: SocketAddr, certificate: &Path, key: Option<&Path>) -> Stream
 }
 
 /// A folder that is gone after the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("elkhound-test-files-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)

@@ -15,6 +15,7 @@ mod docker;
 mod harness;
 mod indexing;
 mod inputs;
+mod outputs;
 mod pipelines;
 mod rejection;
 mod settings;

@@ -15,11 +15,17 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
+use crate::option::{option, required};
 
+mod batches;
 pub(crate) mod elasticsearch;
+mod file;
 mod null;
 pub(crate) mod pipeline;
+mod retry;
 pub(crate) mod stdout;
+mod tcp;
+mod udp;
 
 /// An output, made from its place in the pipeline file. Making it opens and starts nothing, for `-t` makes all of them.
 pub(crate) trait Output: Send {
@@ -60,7 +66,8 @@ pub(crate) struct Kind {
 }
 
 /// All outputs, sorted by name.
-pub(crate) const KINDS: &[&Kind] = &[&elasticsearch::KIND, &null::KIND, &pipeline::KIND, &stdout::KIND];
+pub(crate) const KINDS: &[&Kind] =
+    &[&elasticsearch::KIND, &file::KIND, &null::KIND, &pipeline::KIND, &stdout::KIND, &tcp::KIND, &udp::KIND];
 
 /// The output called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {
