@@ -214,8 +214,9 @@ fn events_travel_over_tls_in_both_directions() {
     assert!(send(&format!("{trust} {identity}")).status.success());
     server.wait_for_log("over tls", LIMIT);
 
+    let sealed = format!("ssl_certificate => '{}' {}", certificate.display(), sealed(&key));
     let output = format!(
-        "tcp {{ mode => server host => '127.0.0.1' port => 0 codec => line {trust} {identity} ssl_client_authentication => required }}"
+        "tcp {{ mode => server host => '127.0.0.1' port => 0 codec => line {trust} {sealed} ssl_client_authentication => required }}"
     );
     let generator = "generator { count => 3 message => 'from a server' }";
     let mut sender = Agent::new("tls-out", &format!("input {{ {generator} }} output {{ {output} }}"));
@@ -271,6 +272,16 @@ fn an_event_is_a_datagram() {
         let length = socket.recv(&mut buffer).unwrap();
         assert_eq!(String::from_utf8_lossy(&buffer[..length]), format!("<{n}>\n"));
     }
+}
+
+/// The options for this key, encrypted.
+fn sealed(key: &Path) -> String {
+    let sealed = key.with_extension("sealed");
+    let mut command = std::process::Command::new("openssl");
+    command.args(["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:open sesame", "-in"]);
+    let made = command.arg(key).arg("-out").arg(&sealed).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    format!("ssl_key => '{}' ssl_key_passphrase => 'open sesame'", sealed.display())
 }
 
 /// The files below a folder, by name, with their content.

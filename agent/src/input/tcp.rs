@@ -22,7 +22,8 @@
 //! With TLS:
 //!
 //! - `ssl_enabled` (default `false`).
-//! - `ssl_certificate`, `ssl_key` (PEM files): ours; a server needs them. `ssl_extra_chain_certs` (files): certificates between ours and the authority.
+//! - `ssl_certificate`, `ssl_key` (PEM files): ours; a server needs them. `ssl_key_passphrase`: what the key is encrypted with, as PKCS#8
+//!   says (`BEGIN ENCRYPTED PRIVATE KEY`). `ssl_extra_chain_certs` (files): certificates between ours and the authority.
 //! - `ssl_client_authentication` (`none`, `optional` or `required`, default `required`): whether a client must show a certificate that one of
 //!   `ssl_certificate_authorities` (PEM files) has signed.
 //! - `ssl_verification_mode` (`full` or `none`, default `full`): in client mode, whether the server's certificate is looked at.
@@ -52,8 +53,7 @@
 //! ## Differences from Logstash
 //!
 //! `max_connections`, `max_line_bytes` and `idle_timeout` are elkhound's own; Logstash has no such limits. TLSv1.1 is not offered. The line of
-//! the PROXY protocol is expected before TLS begins, as HAProxy sends it. `ssl_key_passphrase` is refused where it is needed:
-//! elkhound reads keys that are not encrypted. The authorities of the public are Mozilla's, not the JVM's.
+//! the PROXY protocol is expected before TLS begins, as HAProxy sends it. The authorities of the public are Mozilla's, not the JVM's.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -15,7 +15,8 @@
 //! With TLS:
 //!
 //! - `ssl_enabled` (default `false`).
-//! - `ssl_certificate`, `ssl_key` (PEM files): ours; a server needs them.
+//! - `ssl_certificate`, `ssl_key` (PEM files): ours; a server needs them. `ssl_key_passphrase`: what the key is encrypted with, as PKCS#8
+//!   says (`BEGIN ENCRYPTED PRIVATE KEY`).
 //! - `ssl_certificate_authorities` (PEM files, default those of the public): who may sign the peer's certificate.
 //! - `ssl_verification_mode` (`full` or `none`, default `full`): in client mode, whether the server's certificate is looked at.
 //! - `ssl_client_authentication` (`none`, `optional` or `required`, default `none`): in server mode, whether a client must show a certificate.
@@ -43,8 +44,8 @@
 //! ## Differences from Logstash
 //!
 //! `ensure_delivery` is elkhound's own: Logstash's server drops what comes while no client is there, and keeps any number of events in memory for
-//! a client that reads slowly. Logstash's client sends nothing again but the event that failed. TLSv1.1 is not offered. `ssl_key_passphrase` is
-//! refused where it is needed: elkhound reads keys that are not encrypted. The authorities of the public are Mozilla's, not the JVM's.
+//! a client that reads slowly. Logstash's client sends nothing again but the event that failed. TLSv1.1 is not offered. The
+//! authorities of the public are Mozilla's, not the JVM's.
 
 use std::io;
 use std::time::Duration;

@@ -55,7 +55,7 @@ pub(crate) const ENABLED: OptionSpec = option("ssl_enabled", OptionKind::Boolean
 pub(crate) const KEY: OptionSpec = option("ssl_key", OptionKind::Path, "", "the certificate's key, a PEM file");
 /// What our key is encrypted with.
 pub(crate) const KEY_PASSPHRASE: OptionSpec =
-    option("ssl_key_passphrase", OptionKind::Password, "", "refused where it is needed; decrypt the key");
+    option("ssl_key_passphrase", OptionKind::Password, "", "what the key is encrypted with");
 /// Which versions are offered.
 pub(crate) const PROTOCOLS: OptionSpec = option(
     "ssl_supported_protocols",
@@ -162,14 +162,23 @@ fn identity(options: &mut Cursor<'_>) -> Option<Option<Identity>> {
     for extra in extras {
         chain.extend(file(options, CHAIN, tls::certificates(Path::new(&extra)))?);
     }
-    let passphrase = options.text("ssl_key_passphrase");
-    let read = tls::private_key(Path::new(&key));
-    if read.is_err() && passphrase.is_some() {
-        let help = "decrypt it once with `openssl pkey -in KEY -out PLAIN`, keep PLAIN readable for elkhound only, and name that";
-        return refuse(options, "ssl_key", &format!("{key}: elkhound can't decrypt keys yet"), help);
+    Some(Some((chain, our_key(options, Path::new(&key))?)))
+}
+
+fn our_key(options: &mut Cursor<'_>, path: &Path) -> Option<PrivateKeyDer<'static>> {
+    if !tls::is_encrypted(path) {
+        return file(options, "ssl_key", tls::private_key(path));
     }
-    let key = file(options, "ssl_key", read)?;
-    Some(Some((chain, key)))
+    let Some(passphrase) = options.text("ssl_key_passphrase") else {
+        let message = format!("the key `{}` is encrypted", path.display());
+        return refuse(options, "ssl_key", &message, "add `ssl_key_passphrase`");
+    };
+    tls::encrypted_key(path, &passphrase)
+        .map_err(|error| {
+            let help = "correct the passphrase; a key that is encrypted in an older way is made a newer one with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW`";
+            options.fail("ssl_key_passphrase", &format!("`{}` can't be used: {}", error.path, error.reason), help);
+        })
+        .ok()
 }
 
 fn server(
