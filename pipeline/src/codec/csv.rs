@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use elkhound_config::options::{OptionKind, Options};
 
 use super::charset::{self, Charset};
-use super::lines::{Block, Lines};
+use super::lines::{ByLine, EachLine, Lines};
 use super::{Codec, Decoder, Kind, Usage, message, objects, optional};
 use crate::event::Event;
 use crate::filter::csv::cell::Cell;
@@ -134,8 +134,11 @@ struct Csv {
 impl Codec for Csv {
     fn decoder(&self) -> Box<dyn Decoder> {
         let settings = Arc::clone(&self.settings);
-        let lines = Lines::new("\n", settings.charset, LIMIT);
-        Box::new(CsvDecoder { columns: settings.columns.clone(), detect: settings.detect, settings, lines })
+        let (charset, messages) = (settings.charset, settings.messages);
+        // Of a message the first row counts, wherever its lines end.
+        let lines = if messages { Lines::new("", charset, usize::MAX) } else { Lines::new("\n", charset, LIMIT) };
+        let rows = Rows { columns: settings.columns.clone(), detect: settings.detect, settings };
+        Box::new(ByLine::new(lines, charset, messages, rows))
     }
 
     fn encode(&self, event: &Event, out: &mut Vec<u8>) {
@@ -184,41 +187,22 @@ impl Csv {
     }
 }
 
-struct CsvDecoder {
+/// Makes an event of each row of one stream.
+struct Rows {
     settings: Arc<Settings>,
     columns: Vec<Text>,
     /// The next line has the names.
     detect: bool,
-    lines: Lines,
 }
 
-impl Decoder for CsvDecoder {
-    fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
-        if self.settings.messages {
-            out.extend(self.line(&self.settings.charset.text(bytes), false, now));
-            return;
-        }
-        let block = self.lines.feed(bytes);
-        self.take_all(block, now, out);
-    }
-
-    fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
-        let block = self.lines.rest();
-        self.take_all(block, now, out);
-    }
-
-    fn pending(&self) -> usize {
-        self.lines.pending()
+impl EachLine for Rows {
+    fn line(&mut self, text: Text, cut: bool, now: Timestamp, out: &mut Vec<Event>) {
+        out.extend(self.row(&text, cut, now));
     }
 }
 
-impl CsvDecoder {
-    fn take_all(&mut self, block: Block, now: Timestamp, out: &mut Vec<Event>) {
-        let charset = self.settings.charset;
-        block.texts(charset, |text, cut| out.extend(self.line(&text, cut, now)));
-    }
-
-    fn line(&mut self, line: &Text, cut: bool, now: Timestamp) -> Option<Event> {
+impl Rows {
+    fn row(&mut self, line: &Text, cut: bool, now: Timestamp) -> Option<Event> {
         if cut {
             let mut event = message::failure(line.clone(), FAILED, now);
             event.tag(message::CUT);
@@ -279,6 +263,12 @@ mod tests {
     fn the_first_line_may_have_the_names() {
         let events = decoded("csv { autodetect_column_names => true }", Usage::Messages, &[b"a,b", b"1,2", b"3"]);
         assert_eq!(events, "{\"a\":\"1\",\"b\":\"2\"}\n{\"a\":\"3\"}");
+    }
+
+    #[test]
+    fn of_a_message_the_first_row_counts() {
+        let events = decoded("csv", Usage::Messages, &[b"1,\"2\n3\"\n4,5\n", b"", b"6"]);
+        assert_eq!(events, "{\"column1\":\"1\",\"column2\":\"2\\n3\"}\n{\"column1\":\"6\"}");
     }
 
     #[test]
