@@ -254,6 +254,41 @@ fn a_generator_counts_its_rounds() {
 }
 
 /// An agent with one input, some filters, and events on its standard output.
+#[test]
+fn in_order_each_containers_lines_stay_in_theirs_whichever_worker_has_them() {
+    const LOGS: usize = 8;
+    const LINES: usize = 2_000;
+    let folder = Folder::new("ordered");
+    for log in 0..LOGS {
+        let record = |line| {
+            let (minute, second) = (line / 60, line % 60);
+            format!(
+                "{{\"log\":\"line {line}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-21T08:{minute:02}:{second:02}.1Z\"}}\n"
+            )
+        };
+        let records: String = (0..LINES).map(record).collect();
+        let id = format!("{log:064x}");
+        fs::create_dir(folder.0.join(&id)).unwrap();
+        fs::write(folder.0.join(&id).join(format!("{id}-json.log")), records).unwrap();
+    }
+    let pattern = folder.0.join("*/*-json.log");
+    let input = format!("docker {{ read => files path => '{}' }}", pattern.display());
+    // Small batches on more workers than cores, some of them slow: out of order in nearly every run without `pipeline.ordered`.
+    let slow = "if [message] =~ /[0-4]{3}$/ { grok { match => { message => '(?:[a-z]*[0-9 ]*)*(x+x+)+y' } } }";
+    let mut agent = Agent::new("ordered", &format!("input {{ {input} }} filter {{ {slow} }} {PRINT}"))
+        .environment("PIPELINE_ORDERED", "true")
+        .environment("PIPELINE_WORKERS", "4")
+        .environment("PIPELINE_BATCH_SIZE", "20");
+    agent.start();
+    let mut next = BTreeMap::new();
+    for event in events(&mut agent, LOGS * LINES) {
+        let expected = next.entry(event["container"]["id"].to_string()).or_insert(0);
+        assert_eq!(event["message"], format!("line {expected}"), "of {}", event["container"]["id"]);
+        *expected += 1;
+    }
+    assert_eq!(next.into_values().collect::<Vec<_>>(), [LINES; LOGS]);
+}
+
 fn started(name: &str, input: &str, filters: &str) -> Agent {
     let mut agent = Agent::new(name, &format!("input {{ {input} }} filter {{ {filters} }} {PRINT}"));
     agent.start();
