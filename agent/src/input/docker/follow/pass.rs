@@ -1,0 +1,178 @@
+//! One pass over a container's log: how far back its stream is opened, and in which turns it is read and followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::api::{ApiError, LogRequest};
+use super::super::intake::{First, Intake, Reach};
+use super::super::lines::Lines;
+use super::super::partial::Stamps;
+use super::super::position::{Marks, Position, Stream};
+use super::reading::{CHUNK, Reading};
+use super::{Follower, Start};
+
+/// A reading that brings so many lines is followed by another one: the log is behind.
+const BEHIND: usize = 2_000;
+
+/// A log that fills what may be unproved sooner than this is read again and again instead of being followed.
+const FAST: Duration = Duration::from_secs(5);
+
+/// A fast log that brings fewer lines than this in one reading is followed again.
+const SLOW: usize = 100;
+
+/// How often a fast log is read.
+const PACE: Duration = Duration::from_millis(500);
+
+/// How many messages from its end a log is opened with when it is read again; after these, with all.
+const TAILS: [u64; 4] = [100, 1_600, 25_600, 409_600];
+
+/// How a log that can be rotated was read last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habit {
+    /// It grows too fast to be followed.
+    fast: bool,
+    /// How many lines a reading brings.
+    lines: usize,
+}
+
+/// How a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Followed; the log is never rotated.
+    Follow,
+    /// Followed through rotations that may cost lines.
+    Unproved,
+    /// Read to its present end.
+    Proving,
+}
+
+/// How a pass over the stream ended.
+pub(super) enum Pass {
+    /// At the end of the stream, with so many new lines.
+    End(usize),
+    /// The stream began too late; with this message.
+    Uncovered(First),
+    /// The queue was full for too long; it is not any more.
+    Stalled,
+    /// Nothing has come for a long time.
+    Silent,
+    /// What was followed has to be read again.
+    Due,
+    /// The pipeline is closed, or the agent stops.
+    Stop,
+    /// It failed.
+    Failed(ApiError),
+}
+
+impl Follower {
+    /// Reads the log once from behind what was handed on.
+    pub(super) async fn pass(&mut self) -> Pass {
+        if self.container.log_file_size().is_none() {
+            return self.read_back(Mode::Follow).await;
+        }
+        if self.read.is_empty() && std::mem::replace(&mut self.start, Start::Beginning) == Start::End {
+            match self.last_line().await {
+                Ok(marks) => self.read = marks,
+                Err(error) => {
+                    self.start = Start::End;
+                    return Pass::Failed(error);
+                }
+            }
+        }
+        let begun = Instant::now();
+        let proved = match self.read_back(Mode::Proving).await {
+            Pass::End(lines) => lines,
+            ended => return ended,
+        };
+        self.unproved.clear();
+        self.habit.lines = proved;
+        if self.habit.fast && proved >= SLOW {
+            return self.until(begun + PACE).await.unwrap_or(Pass::End(proved));
+        }
+        self.habit.fast = false;
+        if proved >= BEHIND {
+            return Pass::End(proved);
+        }
+        let begun = Instant::now();
+        let ended = self.read_back(Mode::Unproved).await;
+        self.habit.fast = self.unproved.is_full() && begun.elapsed() < FAST;
+        match ended {
+            Pass::End(lines) => Pass::End(proved + lines),
+            other => other,
+        }
+    }
+
+    async fn until(&self, time: Instant) -> Option<Pass> {
+        tokio::select! {
+            () = self.stop.cancelled() => Some(Pass::Stop),
+            () = tokio::time::sleep_until(time) => None,
+        }
+    }
+
+    /// Where a log stands that shall be read from now on: both streams behind the time of its last message.
+    async fn last_line(&self) -> Result<Marks, ApiError> {
+        let request = LogRequest { follow: false, tail: Some(1), only: None };
+        let mut stream = self.engine.logs(&self.id, request).await?;
+        let stamps = Stamps::of_driver(&self.container.driver);
+        let mut intake = Intake::new(self.container.tty, stamps, self.limit, Marks::default(), Reach::Whole);
+        while let Some(bytes) = stream.next().await? {
+            if intake.decode(&bytes).is_err() {
+                break;
+            }
+        }
+        intake.finish();
+        let sealed = intake.lines.seal(CHUNK);
+        let mut marks = Marks::default();
+        if let Some(line) = sealed.lines.last() {
+            let last = Position { nanos: line.position.nanos, ordinal: 0 };
+            Stream::BOTH.into_iter().for_each(|stream| marks.set(stream, last));
+        }
+        Ok(marks)
+    }
+
+    /// Reads the log from behind what was handed on, opening it further and further back until nothing is missing.
+    pub(super) async fn read_back(&mut self, mode: Mode) -> Pass {
+        if self.read.is_empty() {
+            let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
+            return self.read_from(mode, tail, Reach::Whole).await;
+        }
+        let mut before = None;
+        let expected = if mode == Mode::Proving { self.habit.lines as u64 } else { 0 };
+        for tail in TAILS.into_iter().filter(|tail| *tail >= expected) {
+            match self.read_from(mode, Some(tail), Reach::Tail { before }).await {
+                Pass::Uncovered(first) => before = Some(first),
+                ended => return ended,
+            }
+        }
+        self.read_from(mode, None, Reach::Whole).await
+    }
+
+    async fn read_from(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
+        let request = LogRequest { follow: mode != Mode::Proving, tail, only: None };
+        let stop = self.stop.clone();
+        let turns = Arc::clone(&self.turns);
+        let opened = async {
+            // What is followed until it is proved has just been caught up with.
+            let turn = if mode == Mode::Unproved { None } else { turns.acquire_owned().await.ok() };
+            (turn, self.engine.logs(&self.id, request).await)
+        };
+        let (turn, opened) = tokio::select! {
+            () = stop.cancelled() => return Pass::Stop,
+            opened = opened => opened,
+        };
+        let stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return Pass::Failed(error),
+        };
+        let stamps = Stamps::of_driver(&self.container.driver);
+        let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
+        intake.lines = Lines::new(self.strip_ansi);
+        let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0 };
+        match self.read_stream(&mut reading).await {
+            Err(ended) => ended,
+            Ok(()) => Pass::End(reading.lines),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A stream that is being read: its bytes become lines, and these are handed on in chunks.
+//!
+//! What it promises: a chunk takes its receipt and its charge before it is sent; while the queue is full for long, the stream is closed.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::warn;
+
+use super::super::api::{ApiError, ByteStream};
+use super::super::chunk::LinesChunk;
+use super::super::intake::{Intake, Verdict};
+use super::super::position::{Gap, IdPrefix, Marks};
+use super::pass::{Mode, Pass};
+use super::{Follower, source_number};
+
+/// How long the queue may stay full before the stream is closed.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// How long a stream may be silent before it is opened again: engines before 19.03 leave followers hanging after a rotation.
+const SILENT: Duration = Duration::from_secs(300);
+
+/// The same for a log that can be rotated.
+const SILENT_ROTATED: Duration = Duration::from_secs(120);
+
+/// How long lines may wait for others to travel with.
+const GATHER: Duration = Duration::from_millis(25);
+
+/// A chunk is handed on when it holds so many bytes of text.
+pub(super) const CHUNK: usize = 128 << 10;
+
+/// The longest turn: a log that grows all the time is never caught up with, and must not keep others waiting.
+const TURN: Duration = Duration::from_secs(10);
+
+/// A log that is silent for so long has been caught up with.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// A stream that is being read.
+pub(super) struct Reading {
+    /// None after it was closed because the queue was full.
+    pub(super) stream: Option<ByteStream>,
+    /// The turn to catch up; given back as soon as there is nothing more to catch up with.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
+    pub(super) mode: Mode,
+    pub(super) intake: Intake,
+    /// Lines that are missing, to be handed on with the next chunk.
+    pub(super) gap: Option<Gap>,
+    /// New lines so far.
+    pub(super) lines: usize,
+}
+
+impl Follower {
+    /// Reads to the end of the stream, or to what stops it before.
+    pub(super) async fn read_stream(&mut self, reading: &mut Reading) -> Result<(), Pass> {
+        let mut deadline = None;
+        let begun = Instant::now();
+        let mut heard = begun;
+        loop {
+            let patience = match &reading.turn {
+                Some(_) => Instant::now() + SETTLED,
+                None => self.patience(reading.mode, heard),
+            };
+            let Some(stream) = &mut reading.stream else { return Err(Pass::Stalled) };
+            let stop = self.stop.clone();
+            let read = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Pass::Stop),
+                changed = self.signals.changed() => {
+                    changed.map_err(|_| Pass::Stop)?;
+                    self.refresh().await;
+                    continue;
+                }
+                read = next_until(stream, deadline.unwrap_or(patience)) => read,
+            };
+            match read {
+                Ok(Some(bytes)) => {
+                    heard = Instant::now();
+                    if begun.elapsed() > TURN {
+                        reading.turn = None;
+                    }
+                    self.take(reading, &bytes)?;
+                }
+                Ok(None) => {
+                    // A reading that did not follow may have ended in the middle of a line, which is read again then.
+                    if reading.mode != Mode::Proving {
+                        reading.intake.finish();
+                    }
+                    return self.hand_on(reading).await;
+                }
+                Err(Waited::Failed(error)) => {
+                    self.hand_on(reading).await?;
+                    return Err(Pass::Failed(error));
+                }
+                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
+                Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
+                Err(Waited::Long) => {}
+            }
+            if self.is_due(reading.mode) {
+                self.hand_on(reading).await?;
+                return Err(Pass::Due);
+            }
+            if reading.intake.lines.is_empty() {
+                continue;
+            }
+            let due = *deadline.get_or_insert_with(|| Instant::now() + GATHER);
+            if reading.intake.lines.bytes() >= CHUNK || Instant::now() >= due {
+                self.hand_on(reading).await?;
+                deadline = None;
+            }
+        }
+    }
+
+    fn take(&mut self, reading: &mut Reading, bytes: &[u8]) -> Result<(), Pass> {
+        let verdict = reading.intake.decode(bytes);
+        for complaint in reading.intake.complaints.drain(..) {
+            warn!(
+                container = self.container.name,
+                complaint, "the Docker engine has trouble with this container's log"
+            );
+        }
+        match verdict {
+            Ok(Verdict::Go) => {}
+            Ok(Verdict::Uncovered(first)) => return Err(Pass::Uncovered(first)),
+            Err(corrupt) => {
+                warn!(container = self.container.name, reason = %corrupt, "the log stream can't be read any further; it is opened again");
+                return Err(Pass::End(reading.lines));
+            }
+        }
+        if let Some(gap) = reading.intake.take_gap() {
+            self.note(reading, gap);
+        }
+        Ok(())
+    }
+
+    /// Lines are missing. The same gap is met again by each reading until the cursor has passed it.
+    fn note(&mut self, reading: &mut Reading, gap: Gap) {
+        if self.gaps.1.replace(gap.from) != Some(gap.from) {
+            self.gaps.0 += 1;
+            gap.report(&self.container.name, self.gaps.0);
+            reading.gap = Some(gap);
+        }
+    }
+
+    /// Until when a silent stream is waited for.
+    fn patience(&self, mode: Mode, heard: Instant) -> Instant {
+        match mode {
+            Mode::Unproved => self.unproved.due().unwrap_or(heard + SILENT_ROTATED),
+            Mode::Follow | Mode::Proving => heard + SILENT,
+        }
+    }
+
+    fn is_due(&self, mode: Mode) -> bool {
+        mode == Mode::Unproved && self.unproved.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Hands the lines on; closes the stream while the queue is full for long.
+    async fn hand_on(&mut self, reading: &mut Reading) -> Result<(), Pass> {
+        if reading.intake.lines.is_empty() {
+            return Ok(());
+        }
+        let mut lines = reading.intake.lines.seal(CHUNK);
+        match reading.mode {
+            Mode::Follow => {}
+            Mode::Unproved => self.unproved.add(&mut lines),
+            Mode::Proving => self.unproved.strike_out(&mut lines),
+        }
+        if lines.lines.is_empty() && reading.gap.is_none() {
+            self.advance(reading.mode, &lines.marks);
+            let number = self.ledger.open(self.read);
+            self.ledger.settled(number);
+            return Ok(());
+        }
+        let queue = self.queue.clone();
+        let mut charging = pin!(queue.charge(LinesChunk::cost(&lines)));
+        let charge = tokio::select! {
+            () = self.stop.cancelled() => return Err(Pass::Stop),
+            charge = timeout(STALLED, &mut charging) => charge,
+        };
+        let charge = match charge {
+            Ok(charge) => charge,
+            Err(_) => {
+                (reading.stream, reading.turn) = (None, None);
+                tokio::select! {
+                    () = self.stop.cancelled() => return Err(Pass::Stop),
+                    charge = charging => charge,
+                }
+            }
+        };
+        self.advance(reading.mode, &lines.marks);
+        reading.lines += lines.lines.len();
+        let number = self.ledger.open(self.read);
+        let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
+        let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
+        let chunk = LinesChunk { lines, gap, layers, prefix, receipt };
+        queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+    }
+
+    /// Only what is known to be complete moves the cursor.
+    fn advance(&mut self, mode: Mode, marks: &Marks) {
+        if mode != Mode::Unproved {
+            self.read.advance(marks);
+        }
+    }
+}
+
+/// Why there are no bytes.
+enum Waited {
+    Long,
+    Failed(ApiError),
+}
+
+/// The next bytes, waited for until `deadline`.
+async fn next_until(stream: &mut ByteStream, deadline: Instant) -> Result<Option<bytes::Bytes>, Waited> {
+    match timeout_at(deadline, stream.next()).await {
+        Ok(read) => read.map_err(Waited::Failed),
+        Err(_) => Err(Waited::Long),
+    }
+}
