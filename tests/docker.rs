@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Container, Engine, Printed, Shipment, certificates};
+use crate::harness::{Container, Engine, Printed, Shipment, certificates, eventually};
 
 /// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
 fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
@@ -89,7 +89,13 @@ fn through_the_api_a_slow_log_loses_nothing_in_its_rotations() {
 #[ignore = "needs the rig: make test"]
 fn a_log_of_one_file_loses_nothing_without_a_word() {
     for read in ["auto", "api"] {
-        every_hole_is_told(&format!("single-{read}"), read, &rotated("100k", 1), &wide(20_000, Some(100)), 20_000);
+        let mut shipment = Shipment::start(&format!("single-{read}"), read, SHORT);
+        let container = run(&shipment, &rotated("100k", 1), &wide(20_000, Some(100)));
+        let said = shipment.agent.wait_for_log("log settings lose lines", Duration::from_secs(30));
+        assert!(said.contains(container.name()) && said.contains("max-file=3"), "{said}");
+        container.wait();
+        let missing = holes_are_told(&mut shipment, 20_000);
+        println!("{read}: {missing} lines of a single file are missing, and all of them are told");
     }
 }
 
@@ -113,6 +119,8 @@ fn what_is_rotated_away_while_the_agent_is_down_is_told_and_the_rest_arrives() {
         shipment.until_printed("line 300", Duration::from_secs(60));
         shipment.stop();
         container.wait();
+        // What the engine itself has lost must not be looked for in the agent.
+        assert!(container.lines().last().is_some_and(|line| line.starts_with("line 6000 ")), "the engine lost lines");
         shipment.restart(second, "");
         let missing = holes_are_told(&mut shipment, 6_000);
         assert!(missing > 1_000, "{missing} lines are missing; what three files hold are no 5,000 lines");
@@ -352,6 +360,7 @@ fn containers_that_nobody_wants_are_left_out() {
         ("exclude_labels => [\"noisy\"]", "--label=noisy=true", "--label=noisy=false"),
         ("", "--env=LOGSPOUT=ignore", "--env=LOGSPOUT=read"),
         ("opt_in => true", "--label=any=thing", "--label=co.elastic.logs/enabled=true"),
+        ("filter_labels => [\"tier:web*\"]", "--label=tier=db", "--label=tier=web-1"),
     ];
     for (number, (options, unwanted, wanted)) in cases.into_iter().enumerate() {
         for read in ["api", "auto"] {
@@ -383,4 +392,57 @@ fn more_containers_than_may_catch_up_at_once_are_all_read() {
     }
     shipment.stop();
     assert_eq!(shipment.numbers(), (0..20).collect::<Vec<u64>>());
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_rate_limit_lets_pass_so_many_lines_and_says_how_many_others_there_were() {
+    for read in ["api", "auto"] {
+        let options = "rate_limit => 100 filter_sources => [\"stdout\"] sequence => true";
+        let mut shipment = Shipment::with_options(&format!("rate-{read}"), read, options);
+        let script = "awk 'BEGIN { for (k = 1; k <= 1000; k++) print \"line\", k }'; echo unwanted >&2";
+        // It lives on: what was suppressed is told though nothing comes behind it.
+        let _container = run(&shipment, &[], &format!("{script}; sleep 1000"));
+        eventually(&format!("{read}: all lines printed or counted"), Duration::from_secs(60), || {
+            let printed = shipment.printed();
+            let lines = printed.iter().filter(|line| line.number().is_some()).count() as u64;
+            let suppressed: u64 = printed.iter().filter_map(Printed::suppressed).sum();
+            let said = format!("{lines} lines and {suppressed} suppressed");
+            // A burst over the end of a second has twice as many.
+            if lines >= 100 && lines <= 300 && lines + suppressed == 1000 { Ok(()) } else { Err(said) }
+        });
+        shipment.stop();
+        let printed = shipment.printed();
+        assert!(printed.iter().all(|line| line.message() != "unwanted" && line.stream() == "stdout"));
+        let places: Vec<u64> = printed.iter().filter_map(Printed::sequence).collect();
+        assert!(places.len() >= 100 && places.is_sorted_by(|one, next| one < next), "{places:?}");
+        assert!(shipment.agent.log().contains("more lines than rate_limit lets pass"));
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_container_at_full_speed_does_not_keep_another_one_waiting() {
+    for read in ["api", "auto"] {
+        let name = format!("fair-{read}");
+        // Of the loud one's lines only each thousandth is printed.
+        let filter = "if [message] =~ /^noise/ and [message] !~ /000$/ { drop { } }";
+        let mut shipment = Shipment::start(&name, "api", filter);
+        shipment.stop();
+        let loud = Container::run(
+            &format!("{}-loud", shipment.container()),
+            &[],
+            "awk 'BEGIN { for (k = 1; k <= 400000; k++) print \"noise\", k }'",
+        );
+        loud.wait();
+        let quiet = run(&shipment, &[], "echo quiet");
+        quiet.wait();
+        shipment.restart(read, "");
+        shipment.until_printed("noise 400000\"", Duration::from_secs(120));
+        shipment.stop();
+        let messages = shipment.messages();
+        let at = |text: &str| messages.iter().position(|message| message == text);
+        let (quiet, half) = (at("quiet").expect("the quiet one's line"), at("noise 200000").unwrap());
+        assert!(quiet < half, "{read}: the quiet line came as number {quiet}, behind half of the others");
+    }
 }

@@ -74,11 +74,14 @@ pub(crate) fn is_named(pattern: &str, name: &str) -> bool {
     alternatives(pattern).iter().any(|pattern| wildcard(pattern.as_bytes(), name.as_bytes()))
 }
 
-/// The same for one alternative. Runs in time proportional to both lengths multiplied.
+/// The same for one alternative.
 fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
-    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
-        return false;
-    }
+    let is_hidden = name.first() == Some(&b'.') && pattern.first() != Some(&b'.');
+    !is_hidden && glob(pattern, name)
+}
+
+/// Whether a text that is no file's name matches `*`, `?` and classes. Runs in time proportional to both lengths multiplied.
+pub(crate) fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n, mut star) = (0, 0, None);
     while n < name.len() {
         if pattern.get(p) == Some(&b'*') {

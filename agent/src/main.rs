@@ -16,6 +16,7 @@ mod log;
 mod option;
 mod output;
 mod paint;
+mod percent;
 mod random;
 mod refresh;
 mod run;

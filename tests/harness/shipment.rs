@@ -136,6 +136,16 @@ impl Printed {
         flags.filter_map(|flag| flag.as_str().map(str::to_owned)).collect()
     }
 
+    /// How many lines were left out because there were too many, if this event says that some were.
+    pub(crate) fn suppressed(&self) -> Option<u64> {
+        (self.0["event"]["action"] == "suppressed").then(|| self.0["log"]["suppressed"].as_u64())?
+    }
+
+    /// The line's place in its log.
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        self.0["event"]["sequence"].as_u64()
+    }
+
     /// Between which times lines are missing, if this event says that some are.
     pub(crate) fn gap(&self) -> Option<(&str, &str)> {
         let told = &self.0["event"];

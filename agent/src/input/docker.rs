@@ -15,22 +15,31 @@
 //!
 //! - `exclude_labels` (list, default `EXCLUDE_LABELS` or `EXCLUDE_LABEL`, with `;` between): containers with one of these labels are left out;
 //!   `name:value`, or `name` for the value `true`.
+//! - `filter_id`, `filter_name` (text), `filter_labels`, `filter_sources` (lists; default: the filters in `ROUTE_URIS`): Logspout's filters. Only
+//!   containers are read whose id begins so, whose name matches the glob, and whose labels do (`name:glob`, all of them); and only these
+//!   streams, `stdout` or `stderr`. With `ROUTE_URIS`, as in `logstash://logstash:5000?filter.name=*_web`, one of several routes is enough.
 //! - `format` (`ecs` or `logspout`, default `ecs`): the fields of an event. With `logspout` they are those that logspout-logstash sends, so
 //!   that pipelines written for it run as they are: `[docker][name]` with its slash, `[docker][id]`, `[docker][image]`, `[docker][hostname]`,
 //!   `[docker][labels]` where `DOCKER_LABELS` is set, `stream`, `tags` from `LOGSTASH_TAGS`, what `LOGSTASH_FIELDS` adds, and a line that is a JSON
 //!   object as its fields, where `DECODE_JSON_LOGS` does not say `false`.
 //! - `host` (text, default `DOCKER_HOST`, else `unix:///var/run/docker.sock`): the engine. With `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
 //!   Docker's own client has them.
+//! - `labels` (list, default all): globs of those labels that events carry in `[container][labels]`, as `["com.docker.stack.namespace", "shop.*"]`.
 //! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`.
 //! - `opt_in` (boolean, default `false`): reads only containers with the label `co.elastic.logs/enabled=true`.
 //! - `path` (glob, default `/var/lib/docker/containers/*/*-json.log`, with `auto` below the engine's own folder): where log files are, each `*`
 //!   standing for a container's id. Mount the folder `containers` read-only.
+//! - `rate_limit` (number, default `0`, which is none): how many lines each container may write in a second of its lines' own times. The others are
+//!   left out for good, which is a warning and an event with `[event][action]` = `suppressed`, their number in `[log][suppressed]`, and the
+//!   times of the first and the last in `[event][start]` and `[event][end]`.
 //! - `read` (`auto`, `api` or `files`, default `auto`): straight from the files of the log driver json-file, which costs the engine
 //!   nothing and misses no line that Docker still keeps; through the engine's API; or, with `auto`, each log from its files where they can
 //!   be read, else through the API. With `files` the engine is not asked at all and needs no socket; only json-file logs are read then.
 //!   Lines, positions and document ids are the same either way, so one goes on where the other was.
 //!   Files are read when the kernel says that they have changed; where it can't (a network's file system, `fs.inotify.max_user_watches` used up), they
 //!   are looked at every 50 ms, which is said once and costs about 0.03 % of a core per log.
+//! - `sequence` (boolean, default `false`): events get `[event][sequence]`, a number that grows with each line of a stream. Sort by it where the
+//!   milliseconds of Elasticsearch's dates are too coarse.
 //! - `start_position` (`beginning` or `end`, default `beginning`): where to begin in logs that were there before elkhound's first start.
 //! - `strip_ansi` (boolean, default `false`): leaves out colours and other terminal control sequences.
 //!
@@ -53,7 +62,10 @@
 //! Lines that Docker rotated away before they could be read are a gap: a warning in the log, and an event in the place where they are missing,
 //! with `[event][action]` = `gap` and the times of the lines around it in `[event][start]` and `[event][end]`. Through the API, a log that can
 //! be rotated (`max-size`) is read twice where the engine may have passed over lines, so that none is missed that Docker still has;
-//! where only one file is kept (`max-file=1`) each rotation counts as a gap, for nobody can tell. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
+//! where only one file is kept (`max-file=1`) each rotation counts as a gap, for nobody can tell. Log settings that lose lines before
+//! anybody can read them (`max-file=1`, `mode=non-blocking`) are a warning for each container. First lines that are rotated
+//! away before a log is read for the first time are a gap too where files are read, from the container's creation on; through the API, and where
+//! rotated files are compressed, nobody can tell. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
 //!
 //! ## Differences from Logstash
 //!
@@ -82,6 +94,7 @@ mod api;
 mod chunk;
 mod cursor;
 mod files;
+mod filters;
 mod follow;
 mod frames;
 mod gap;
@@ -94,6 +107,7 @@ mod object;
 mod partial;
 pub(in crate::input) mod position;
 mod records;
+mod screen;
 mod select;
 mod stamp;
 mod supervisor;
@@ -103,9 +117,10 @@ use api::Environment;
 use chunk::Layers;
 use cursor::Cursors;
 use files::{Files, Known};
+use filters::Filters;
 use follow::Start;
 use logspout::Logspout;
-use metadata::{Container, Host};
+use metadata::{Container, Host, Labels};
 use position::Stream;
 use select::Wanted;
 use supervisor::{LogFiles, Shared, Supervisor};
@@ -122,6 +137,34 @@ pub(crate) const KIND: Kind = Kind {
             help: "containers with one of these labels are left out",
         },
         OptionSpec {
+            name: "filter_id",
+            kind: OptionKind::String,
+            default: "",
+            required: false,
+            help: "what the id of a container that is read begins with",
+        },
+        OptionSpec {
+            name: "filter_labels",
+            kind: OptionKind::Array,
+            default: "",
+            required: false,
+            help: "labels of containers that are read, with globs of their values",
+        },
+        OptionSpec {
+            name: "filter_name",
+            kind: OptionKind::String,
+            default: "",
+            required: false,
+            help: "glob of the name of a container that is read",
+        },
+        OptionSpec {
+            name: "filter_sources",
+            kind: OptionKind::Array,
+            default: "",
+            required: false,
+            help: "streams that are read",
+        },
+        OptionSpec {
             name: "format",
             kind: OptionKind::OneOf(&["ecs", "logspout"]),
             default: "ecs",
@@ -134,6 +177,13 @@ pub(crate) const KIND: Kind = Kind {
             default: "",
             required: false,
             help: "the engine's address",
+        },
+        OptionSpec {
+            name: "labels",
+            kind: OptionKind::Array,
+            default: "",
+            required: false,
+            help: "globs of the labels that events carry",
         },
         OptionSpec {
             name: "max_line_bytes",
@@ -157,11 +207,25 @@ pub(crate) const KIND: Kind = Kind {
             help: "glob of the log files, each * standing for a container's id",
         },
         OptionSpec {
+            name: "rate_limit",
+            kind: OptionKind::Number,
+            default: "0",
+            required: false,
+            help: "lines a second that each container may write; 0 for any number",
+        },
+        OptionSpec {
             name: "read",
             kind: OptionKind::OneOf(&["auto", "api", "files"]),
             default: "auto",
             required: false,
             help: "straight from json-file's files, through the engine's API, or files where they can be read",
+        },
+        OptionSpec {
+            name: "sequence",
+            kind: OptionKind::Boolean,
+            default: "false",
+            required: false,
+            help: "tell each line's place in its log",
         },
         OptionSpec {
             name: "start_position",
@@ -200,6 +264,8 @@ struct Options {
     source: Source,
     limit: usize,
     strip_ansi: bool,
+    /// How many lines a second a container may write; 0 for any number.
+    rate_limit: u64,
     start: Start,
     wanted: Wanted,
     shape: Shape,
@@ -207,11 +273,16 @@ struct Options {
 }
 
 /// What an event looks like.
+#[derive(Default)]
 struct Shape {
     /// What the common options add to all lines alike.
     decoration: Decoration,
     /// As logspout-logstash sends it, if so.
     logspout: Option<Logspout>,
+    /// Which labels it carries.
+    labels: Labels,
+    /// Whether it tells its place in the log.
+    sequence: bool,
 }
 
 /// A line is cut at a length between these, whatever the option says: offsets in a chunk have 32 bits.
@@ -229,11 +300,18 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let cursors = world.data.join(format!("docker-{}.cursors", world.number));
     let variable = |name: &str| std::env::var(name).ok();
     logspout::advice(variable).iter().for_each(|advice| warn!(advice, "a variable of Logspout has no effect"));
-    let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false));
+    let filters = filters(options, variable)?;
+    let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false), filters);
+    let Ok(rate_limit) = u64::try_from(options.integer("rate_limit", 0)) else {
+        options.fail("rate_limit", "rate_limit can't be negative", "use a number of lines, or 0 for no limit");
+        return None;
+    };
     let logspout = (options.text_or("format", "ecs") == "logspout").then(|| Logspout::read(variable));
-    let shape = Shape { decoration: Decoration::default(), logspout };
+    let labels = if options.was_set("labels") { Labels::only(options.texts("labels")) } else { Labels::default() };
+    let sequence = options.boolean("sequence", false);
+    let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence };
     let limit = limit as usize;
-    Some(Box::new(Docker(Options { source, limit, strip_ansi, start, wanted, shape, cursors })))
+    Some(Box::new(Docker(Options { source, limit, strip_ansi, rate_limit, start, wanted, shape, cursors })))
 }
 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
@@ -255,6 +333,27 @@ fn excluded(options: &Cursor<'_>, variable: impl Fn(&str) -> Option<String>) -> 
     let set = variable("EXCLUDE_LABELS").or_else(|| variable("EXCLUDE_LABEL")).unwrap_or_default();
     let default: Vec<&str> = set.split(';').collect();
     options.texts_or("exclude_labels", &default)
+}
+
+/// Logspout's filters: by options, or as they stand in its routes.
+fn filters(options: &mut Cursor<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<Filters> {
+    let (id, name) = (options.text_or("filter_id", ""), options.text_or("filter_name", ""));
+    match Filters::one(&id, &name, &options.texts("filter_labels"), &options.texts("filter_sources")) {
+        Ok(filters) if !filters.is_empty() => return Some(filters),
+        Ok(_) => {}
+        Err((part, message, help)) => {
+            options.fail(part, &message, help);
+            return None;
+        }
+    }
+    match Filters::of_routes(&variable("ROUTE_URIS").unwrap_or_default()) {
+        Ok(filters) => Some(filters),
+        Err((part, message, help)) => {
+            let part = part.replace('_', ".");
+            options.fail("filter_name", &format!("{part} in ROUTE_URIS can't be read: {message}"), help);
+            None
+        }
+    }
 }
 
 struct Docker(Options);
@@ -287,11 +386,12 @@ impl Options {
         let cursors = Arc::new(opened);
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
-        let Self { source, limit, strip_ansi, start, wanted, shape, .. } = self;
+        let Self { source, limit, strip_ansi, rate_limit, start, wanted, shape, .. } = self;
         let reader = |known| Files {
             known,
             limit,
             strip_ansi,
+            rate_limit,
             start,
             wanted: wanted.clone(),
             cursors: Arc::clone(&cursors),
@@ -315,6 +415,7 @@ impl Options {
             describe,
             limit,
             strip_ansi,
+            rate_limit,
             start,
             wanted,
             cursors,
@@ -379,15 +480,16 @@ async fn save(cursors: Weak<Cursors>) {
 /// What the events of one container share, by stream.
 fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
     let fields = |stream| match &shape.logspout {
-        Some(logspout) => logspout.fields(container, stream),
-        None => container.fields(host, stream),
+        Some(logspout) => logspout.fields(container, stream, &shape.labels),
+        None => container.fields(host, stream, &shape.labels),
     };
     let by_stream = Stream::BOTH.map(|stream| {
         let mut event = Event::new(fields(stream));
         shape.decoration.apply(&mut event);
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
     });
-    Layers { by_stream, decode: shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) }
+    let decode = shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container));
+    Layers { by_stream, decode, sequence: shape.sequence }
 }
 
 #[cfg(test)]
@@ -406,9 +508,10 @@ mod tests {
             source: Source::Files { pattern: LOGS.into(), host: "node-1".into() },
             limit: 1,
             strip_ansi: false,
+            rate_limit: 0,
             start: Start::End,
-            wanted: Wanted::new(&[], false),
-            shape: Shape { decoration: Decoration::default(), logspout: None },
+            wanted: Wanted::default(),
+            shape: Shape::default(),
             cursors: PathBuf::new(),
         });
         let left = docker.adopt(decoration("tags => ['a'] add_field => { 'b' => '%{message}' }"));
@@ -431,7 +534,7 @@ mod tests {
         let container =
             Container { id: "ab".into(), name: "web".into(), image: "web:1".into(), ..Container::default() };
         let host = Host { name: "node-1".into(), ..Host::default() };
-        let shape = Shape { decoration, logspout: None };
+        let shape = Shape { decoration, ..Shape::default() };
         let [stdout, stderr] = layers(&shape, &host, &container).by_stream;
         assert_eq!(
             (stdout.get("stream", 0), stderr.get("stream", 0)),

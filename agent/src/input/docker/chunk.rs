@@ -14,6 +14,7 @@ use elkhound_pipeline::value::Value;
 use super::lines::{Line, Sealed};
 use super::object;
 use super::position::{Gap, ID_LIMIT, IdPrefix, Position, Stream};
+use super::screen::Suppressed;
 
 const TIMESTAMP: Text = Text::constant("@timestamp");
 const MESSAGE: Text = Text::constant("message");
@@ -25,6 +26,8 @@ pub(crate) struct Layers {
     pub(crate) by_stream: [Arc<Layer>; 2],
     /// Lines that are JSON objects become their fields.
     pub(crate) decode: bool,
+    /// Events tell their place in the log.
+    pub(crate) sequence: bool,
 }
 
 /// Lines of one container.
@@ -33,6 +36,8 @@ pub(crate) struct LinesChunk {
     pub(crate) lines: Sealed,
     /// Lines that are missing before the first of them.
     pub(crate) gap: Option<Gap>,
+    /// Lines that were left out so far because there were too many.
+    pub(crate) suppressed: Option<Suppressed>,
     /// What the events share, by stream.
     pub(crate) layers: Layers,
     /// The container's part of their identities.
@@ -54,6 +59,9 @@ impl LinesChunk {
         fields.push(MESSAGE, Value::Text(Text::slice_of(&self.lines.text, line.range())));
         if line.truncated || line.repaired {
             fields.push("log".into(), flags(line));
+        }
+        if self.layers.sequence {
+            fields.push("event".into(), sequence(line.position));
         }
         let layer = &self.layers.by_stream[line.stream.index()];
         if self.layers.decode {
@@ -77,14 +85,28 @@ impl LinesChunk {
         let event = gap.event(&self.layers.by_stream[gap.stream.index()]);
         Some(self.originate(event, gap.stream, gap.position()))
     }
+
+    fn suppressed(&self) -> Option<Event> {
+        let suppressed = self.suppressed?;
+        let event = suppressed.event(&self.layers.by_stream[suppressed.stream.index()]);
+        Some(self.originate(event, suppressed.stream, suppressed.position()))
+    }
 }
 
 impl Chunk for LinesChunk {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
         events.extend(self.gap());
         events.extend(self.lines.lines.iter().map(|line| self.event(line)));
+        events.extend(self.suppressed());
         self.receipt.acknowledge();
     }
+}
+
+/// `event.sequence`: a number that grows with each line of a stream, also among those of one nanosecond.
+fn sequence(position: Position) -> Value {
+    let mut event = Map::with_capacity(1);
+    event.push("sequence".into(), Value::Integer(position.nanos.saturating_add(position.ordinal.into())));
+    event.into()
 }
 
 /// `log.flags`, as Filebeat calls what happened to a line on the way.
@@ -132,7 +154,8 @@ mod tests {
         let chunk = LinesChunk {
             lines: lines.seal(usize::MAX),
             gap: None,
-            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: false },
+            suppressed: None,
+            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: false, sequence: true },
             prefix: IdPrefix::new("00"),
             receipt: Receipt::open(book.clone(), 9, None),
         };
@@ -144,6 +167,8 @@ mod tests {
         assert_eq!((events[0].field("message"), events[0].field("log")), (Some(&"one".into()), None));
         assert_eq!(events[1].field("message"), Some(&"tw\u{fffd}".into()));
         assert_eq!(events[1].field("stream"), Some(&"stderr".into()));
+        let told = events[0].field("event").and_then(Value::as_map).and_then(|event| event.get("sequence"));
+        assert_eq!(told, Some(&Value::Integer(1_500_000_000)));
         let flags = events[1].field("log").and_then(Value::as_map).and_then(|log| log.get("flags"));
         assert_eq!(flags, Some(&Value::list(vec!["truncated".into(), "invalid_utf8".into()])));
         for mut event in events {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use elkhound_pipeline::flow::budget::Charge;
 use elkhound_pipeline::flow::queue::Queue;
-use elkhound_pipeline::flow::receipt::Receipt;
+use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use flume::{Receiver, Sender};
 use tokio::runtime::Handle;
 use tokio::time::sleep_until;
@@ -28,6 +28,7 @@ use super::follow::{Start, source_number};
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::position::IdPrefix;
+use super::screen::Screen;
 use super::select::Wanted;
 use crate::files;
 
@@ -100,6 +101,8 @@ pub(super) struct Files {
     pub(super) limit: usize,
     /// Leaves out terminal control sequences.
     pub(super) strip_ansi: bool,
+    /// How many lines a second a container may write; 0 for any number.
+    pub(super) rate_limit: u64,
     /// Where to begin without a cursor in logs that are found at the first look.
     pub(super) start: Start,
     /// Which containers are left out.
@@ -118,6 +121,7 @@ struct Stopped;
 /// A log and what its chunks carry.
 struct Followed {
     log: Log,
+    screen: Screen,
     name: String,
     prefix: IdPrefix,
     source: u64,
@@ -286,6 +290,8 @@ impl Files {
             let reason = self.wanted.exclusion(&container, &own);
             if let Some(reason) = reason {
                 info!(container = container.name, reason, "this container is left out");
+            } else if let Some(risk) = container.risk() {
+                warn!(container = container.name, risk, "this container's log settings lose lines");
             }
             let start = if first { self.start } else { Start::Beginning };
             let log = reason.is_none().then(|| self.open(&path, &container, describe(&container), start));
@@ -300,9 +306,10 @@ impl Files {
         let read = self.cursors.of(&container.id).map(|cursor| cursor.marks).unwrap_or_default();
         let from_end = start == Start::End && read.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
-        let reading = Reading { limit, strip_ansi, tty: container.tty, from_end, read };
+        let reading = Reading { limit, strip_ansi, tty: container.tty, from_end, read, files: container.log_files() };
         Followed {
             log: Log::new(path, layers, ledger, reading),
+            screen: Screen::new(self.wanted.streams(container), self.rate_limit),
             name: container.name.clone(),
             prefix: IdPrefix::new(&container.id),
             source: source_number(&container.id),
@@ -338,6 +345,7 @@ impl Files {
                     followed.has_read(path, now);
                 }
                 Ok(Step::Gone) => {
+                    followed.screen.hurry();
                     self.hand_on(followed, runtime)?;
                     followed.log.ledger.gone();
                     *slot = None;
@@ -360,10 +368,15 @@ impl Files {
     /// Hands on the lines of a log, waiting while the queue is full.
     fn hand_on(&self, followed: &mut Followed, runtime: &Handle) -> Result<(), Stopped> {
         let log = &mut followed.log;
-        if log.lines.is_empty() {
+        if log.lines.is_empty() && !followed.screen.is_due() {
             return Ok(());
         }
-        let lines = log.lines.seal(BLOCK / 2);
+        let mut lines = log.lines.seal(BLOCK / 2);
+        followed.screen.pass(&mut lines);
+        let suppressed = followed.screen.take_suppressed();
+        if let Some(suppressed) = &suppressed {
+            suppressed.report(&followed.name);
+        }
         let gap = log.joiner.take_gap();
         if let Some(gap) = &gap {
             followed.gaps += 1;
@@ -372,8 +385,12 @@ impl Files {
         let charge = self.charge(LinesChunk::cost(&lines), runtime).ok_or(Stopped)?;
         log.read.advance(&lines.marks);
         let number = log.ledger.open(log.read);
+        if lines.lines.is_empty() && gap.is_none() && suppressed.is_none() {
+            log.ledger.settled(number);
+            return Ok(());
+        }
         let receipt = Receipt::open(Arc::clone(&log.ledger) as _, number, Some(charge));
-        let chunk = LinesChunk { lines, gap, layers: log.layers.clone(), prefix: followed.prefix, receipt };
+        let chunk = LinesChunk { lines, gap, suppressed, layers: log.layers.clone(), prefix: followed.prefix, receipt };
         self.queue.send_blocking(followed.source, Box::new(chunk)).map_err(|_| Stopped)
     }
 

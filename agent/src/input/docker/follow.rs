@@ -29,6 +29,7 @@ use super::chunk::Layers;
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::position::Marks;
+use super::screen::Screen;
 use super::unproved::Unproved;
 use crate::random;
 
@@ -99,6 +100,8 @@ pub(crate) struct Follower {
     pub(crate) start: Start,
     /// The change of its description that was seen last.
     pub(crate) described: u64,
+    /// What is left out of it.
+    pub(crate) screen: Screen,
     /// What a log that can be rotated has handed on while it was followed.
     pub(crate) unproved: Unproved,
     /// Its log driver keeps nothing that could be read, which has been said.

@@ -13,14 +13,14 @@
 use elkhound_pipeline::map::Map;
 use elkhound_pipeline::value::Value;
 
-use super::metadata::Container;
+use super::metadata::{Container, Labels};
 use super::position::Stream;
 
 /// Variables of Logspout that have no effect here, each with what to do instead.
 const REPLACED: &[(&str, &str)] = &[
     (
         "ROUTE_URIS",
-        "name the target in the pipeline, as in output { elasticsearch { hosts => \"elasticsearch:9200\" } }",
+        "name the target in the pipeline, as in output { elasticsearch { hosts => \"elasticsearch:9200\" } }; the filters in its query are heeded",
     ),
     ("ROUTESPATH", "name the target in the pipeline's output"),
     ("BACKLOG", "say where to begin by start_position"),
@@ -52,14 +52,14 @@ impl Logspout {
     }
 
     /// The fields that all lines of `stream` share.
-    pub(crate) fn fields(&self, container: &Container, stream: Stream) -> Map {
+    pub(crate) fn fields(&self, container: &Container, stream: Stream, labels: &Labels) -> Map {
         let mut docker = Map::with_capacity(5);
         docker.push("name".into(), format!("/{}", container.name).into());
         docker.push("id".into(), container.id.as_str().into());
         docker.push("image".into(), container.image.as_str().into());
         docker.push("hostname".into(), container.hostname.as_str().into());
         if self.labels {
-            docker.push("labels".into(), container.plain_labels().into());
+            docker.push("labels".into(), container.plain_labels(labels).into());
         }
         let mut fields = Map::new();
         fields.push("@version".into(), "1".into());
@@ -117,15 +117,19 @@ mod tests {
 
     #[test]
     fn an_event_has_the_adapters_shape() {
-        let plain = Logspout::read(|_| None).fields(&container(&[]), Stream::Stderr);
+        let plain = Logspout::read(|_| None).fields(&container(&[]), Stream::Stderr, &Labels::default());
         let expected = r#"{"@version":"1","docker":{"name":"/web.1.x","id":"ab12","image":"web:1","hostname":"ab12"},"stream":"stderr","tags":[]}"#;
         assert_eq!(shown(&plain), expected);
         let set = Logspout::read(|name| Some(format!("global-{name}")));
-        let full = set.fields(&container(&["LOGSTASH_TAGS=a,b", "LOGSTASH_FIELDS=env=prod,team=shop"]), Stream::Stdout);
+        let full = set.fields(
+            &container(&["LOGSTASH_TAGS=a,b", "LOGSTASH_FIELDS=env=prod,team=shop"]),
+            Stream::Stdout,
+            &Labels::default(),
+        );
         let expected = r#"{"@version":"1","docker":{"name":"/web.1.x","id":"ab12","image":"web:1","hostname":"ab12","labels":{"a_b":"c"}},"stream":"stdout","tags":["a","b"],"env":"prod","team":"shop"}"#;
         assert_eq!(shown(&full), expected);
         assert_eq!(
-            set.fields(&container(&[]), Stream::Stdout).get("tags"),
+            set.fields(&container(&[]), Stream::Stdout, &Labels::default()).get("tags"),
             Some(&Value::list(vec!["global-LOGSTASH_TAGS".into()]))
         );
     }

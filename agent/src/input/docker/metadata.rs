@@ -23,6 +23,7 @@ use elkhound_pipeline::text::Text;
 use elkhound_pipeline::value::Value;
 
 use super::position::Stream;
+use crate::files::glob;
 
 /// A container, as far as its lines are concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,11 +86,27 @@ impl Container {
         }
     }
 
-    /// The fields that all lines of `stream` share.
-    pub(crate) fn fields(&self, host: &Host, stream: Stream) -> Map {
+    /// How many files the engine keeps of a json-file log that it rotates.
+    pub(crate) fn log_files(&self) -> Option<usize> {
+        let rotates = self.driver == "json-file" && self.log_file_size().is_some();
+        rotates.then(|| self.log_options.get("max-file").and_then(|files| files.trim().parse().ok()).unwrap_or(1))
+    }
+
+    /// What about its log's settings loses lines before anybody can read them, with what to write instead.
+    pub(crate) fn risk(&self) -> Option<&'static str> {
+        let option = |name: &str| self.log_options.get(name).map(String::as_str);
+        if option("mode") == Some("non-blocking") {
+            return Some("mode=non-blocking drops lines when the engine is slow; drop that option");
+        }
+        let single = self.log_files().is_some_and(|files| files < 2);
+        single.then_some("with one log file each rotation takes lines that were not read yet; set max-file=3")
+    }
+
+    /// The fields that all lines of `stream` share, with those labels that `labels` names.
+    pub(crate) fn fields(&self, host: &Host, stream: Stream, labels: &Labels) -> Map {
         let mut fields = Map::new();
         fields.push("@version".into(), "1".into());
-        fields.push("container".into(), self.container().into());
+        fields.push("container".into(), self.container(labels).into());
         fields.push("host".into(), map([("name", host.name.as_str())]));
         fields.push("stream".into(), stream.name().into());
         if let Some(service) = self.service() {
@@ -101,12 +118,12 @@ impl Container {
         fields
     }
 
-    fn container(&self) -> Map {
+    fn container(&self, labels: &Labels) -> Map {
         let (image, tag) = split_image(&self.image);
         let mut container = Map::new();
         container.push("id".into(), self.id.as_str().into());
         container.push("image".into(), map([("name", image), ("tag", tag)]));
-        let labels = self.plain_labels();
+        let labels = self.plain_labels(labels);
         if !labels.is_empty() {
             container.push("labels".into(), labels.into());
         }
@@ -115,10 +132,10 @@ impl Container {
         container
     }
 
-    /// The labels, with names that Elasticsearch takes for names.
-    pub(crate) fn plain_labels(&self) -> Map {
+    /// Those labels that `wanted` names, with names that Elasticsearch takes for names.
+    pub(crate) fn plain_labels(&self, wanted: &Labels) -> Map {
         let plain = |(name, value): (&String, &String)| (Text::from(name.replace('.', "_")), value.as_str().into());
-        self.labels.iter().map(plain).collect()
+        self.labels.iter().filter(|(name, _)| wanted.takes(name)).map(plain).collect()
     }
 
     fn service(&self) -> Option<Value> {
@@ -159,6 +176,21 @@ impl Container {
 
     fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// The labels that events carry; all of them without a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels(Option<Vec<String>>);
+
+impl Labels {
+    /// Those whose names match one of these globs.
+    pub(crate) fn only(names: Vec<String>) -> Self {
+        Self(Some(names))
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|globs| globs.iter().any(|pattern| glob(pattern.as_bytes(), name.as_bytes())))
     }
 }
 
@@ -259,7 +291,7 @@ mod tests {
     fn encoded(container: &Container, cluster: &str) -> String {
         let host = Host { name: "node-1".into(), cluster: cluster.into(), ..Host::default() };
         let mut out = Vec::new();
-        Layer::new(container.fields(&host, Stream::Stderr)).encode(0, &mut out);
+        Layer::new(container.fields(&host, Stream::Stderr, &Labels::default())).encode(0, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -286,6 +318,19 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_lose_lines_are_known() {
+        let risk = |driver: &str, options: &[(&str, &str)]| {
+            let log_options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Container { driver: driver.into(), log_options, ..Container::default() }.risk()
+        };
+        assert_eq!((risk("json-file", &[]), risk("local", &[("max-size", "1m")])), (None, None));
+        assert_eq!(risk("json-file", &[("max-size", "1m"), ("max-file", "2")]), None);
+        assert!(risk("json-file", &[("max-size", "1m")]).unwrap().contains("max-file=3"));
+        assert!(risk("json-file", &[("max-size", "1m"), ("max-file", "1")]).is_some());
+        assert!(risk("local", &[("mode", "non-blocking")]).unwrap().contains("non-blocking"));
+    }
+
+    #[test]
     fn a_plain_container() {
         let expected = format!(
             r#","@version":"1","container":{{"id":"{ID}","image":{{"name":"rig","tag":"1"}},"name":"web-1","runtime":"docker"}},"host":{{"name":"node-1"}},"stream":"stderr""#
@@ -301,6 +346,18 @@ mod tests {
             r#","@version":"1","container":{{"id":"{ID}","image":{{"name":"rig"}},"labels":{{"com_docker_stack_namespace":"shop","com_docker_swarm_service_id":"s1","com_docker_swarm_service_name":"shop_web","com_docker_swarm_task":"","com_docker_swarm_task_id":"t1","com_docker_swarm_task_name":"shop_web.1.t1"}},"name":"web-1","runtime":"docker"}},"host":{{"name":"node-1"}},"stream":"stderr","service":{{"id":"s1","name":"shop_web","node":{{"name":"shop_web.1"}}}},"orchestrator":{{"cluster":{{"id":"c1"}},"namespace":"shop","resource":{{"id":"t1","name":"shop_web.1.t1","type":"task"}},"type":"swarm"}}"#
         );
         assert_eq!(encoded(&container(labels, "rig"), "c1"), expected);
+    }
+
+    #[test]
+    fn events_carry_the_labels_that_are_named() {
+        let container = container(r#"{"com.docker.stack.namespace":"shop","tier":"web","tier.x":"y"}"#, "rig");
+        let carried = |names: &[&str]| {
+            let labels = Labels::only(names.iter().map(|name| (*name).to_owned()).collect());
+            container.plain_labels(&labels).iter().map(|(name, _)| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(carried(&["tier*"]), ["tier", "tier_x"]);
+        assert_eq!(carried(&["com.docker.stack.*", "tier"]), ["com_docker_stack_namespace", "tier"]);
+        assert!(carried(&[]).is_empty());
     }
 
     #[test]

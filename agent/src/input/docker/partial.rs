@@ -110,6 +110,11 @@ impl Joiner {
         self.resume.take_gap()
     }
 
+    /// Tells the lines that are missing since `from` before the first one, of a log that was never read.
+    pub(crate) fn begins_late(&mut self, from: i64) {
+        self.resume = Resume::late(from);
+    }
+
     /// Takes note of the first message of the log: one before a mark proves that nothing behind the marks is missing.
     pub(crate) fn begins_with(&mut self, stream: Stream, nanos: i64) -> bool {
         let covered = self.is_covered_from(stream, nanos);

@@ -147,6 +147,11 @@ impl Resume {
         Self { waiting: marks, past: [fresh; 2], whole: fresh, last, gap: None }
     }
 
+    /// Skips nothing; before the first line, others are missing since `from`.
+    pub(crate) fn late(from: i64) -> Self {
+        Self { last: from, ..Self::default() }
+    }
+
     /// True when the line at `position` has to be sent. To be called once for every line, in the order of the log.
     #[inline]
     pub(crate) fn is_new(&mut self, stream: Stream, position: Position) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::filters::Filters;
 use super::metadata::Container;
 
 /// A container that the agent itself is, or was: reading its log would feed the agent its own words.
@@ -34,17 +35,24 @@ pub(crate) struct Wanted {
     excluded: Vec<(String, String)>,
     /// Only containers that ask for it are read.
     opt_in: bool,
+    /// Only containers and streams that these take are read.
+    filters: Filters,
 }
 
 impl Wanted {
     /// Labels as Logspout has them: `name:value`, or `name` for the value `true`.
-    pub(crate) fn new(labels: &[String], opt_in: bool) -> Self {
+    pub(crate) fn new(labels: &[String], opt_in: bool, filters: Filters) -> Self {
         let label = |text: &String| {
             let (name, value) = text.split_once(':').unwrap_or((text, "true"));
             (name.trim().to_owned(), value.trim().to_owned())
         };
         let named = labels.iter().map(label).filter(|(name, _)| !name.is_empty());
-        Self { excluded: named.collect(), opt_in }
+        Self { excluded: named.collect(), opt_in, filters }
+    }
+
+    /// Which streams of `container` are read.
+    pub(crate) fn streams(&self, container: &Container) -> [bool; 2] {
+        self.filters.streams(container).unwrap_or_default()
     }
 
     /// Why `container` is left out, if it is: what it says itself comes first.
@@ -63,6 +71,9 @@ impl Wanted {
         }
         if says(container, ENABLED, "false") {
             return Some("its label says co.elastic.logs/enabled=false");
+        }
+        if self.filters.streams(container).is_none() {
+            return Some("no filter takes it (filter_id, filter_name, filter_labels or ROUTE_URIS)");
         }
         let left_out = self.opt_in && !says(container, ENABLED, "true");
         left_out.then_some("it has no label co.elastic.logs/enabled=true, which opt_in asks for")
@@ -88,7 +99,7 @@ mod tests {
     #[test]
     fn leaves_out_itself_its_service_and_whoever_asks() {
         let own = Own { container: Some("me".into()), service: Some("s1".into()) };
-        let wanted = Wanted::new(&["noisy".into(), " tier : test ".into(), String::new()], false);
+        let wanted = Wanted::new(&["noisy".into(), " tier : test ".into(), String::new()], false, Filters::default());
         let cases = [
             (container("me", None, ""), true),
             (container("other", Some((SERVICE, "s1")), ""), true),
@@ -110,8 +121,18 @@ mod tests {
 
     #[test]
     fn with_opt_in_only_those_who_ask_are_read() {
-        let wanted = Wanted::new(&[], true);
+        let wanted = Wanted::new(&[], true, Filters::default());
         let excluded = |label| wanted.exclusion(&container("x", label, ""), &Own::default()).is_some();
         assert!(excluded(None) && excluded(Some((ENABLED, "false"))) && !excluded(Some((ENABLED, "true"))));
+    }
+
+    #[test]
+    fn a_container_that_no_filter_takes_is_left_out_and_so_is_a_stream() {
+        let filters = Filters::one("a", "", &[], &["stderr".into()]).unwrap();
+        let wanted = Wanted::new(&[], false, filters);
+        let exclusion = |id| wanted.exclusion(&container(id, None, ""), &Own::default());
+        assert_eq!(exclusion("ab"), None);
+        assert!(exclusion("ba").unwrap().contains("filter_id"));
+        assert_eq!(wanted.streams(&container("ab", None, "")), [false, true]);
     }
 }

@@ -23,6 +23,7 @@ use super::files::Order;
 use super::follow::{Follower, Habit, Signals, Start};
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
+use super::screen::Screen;
 use super::select::{Own, Wanted};
 use super::unproved::Unproved;
 use crate::backoff::Backoff;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) limit: usize,
     /// Leaves out terminal control sequences.
     pub(crate) strip_ansi: bool,
+    /// How many lines a second a container may write; 0 for any number.
+    pub(crate) rate_limit: u64,
     /// Where to begin with containers that were there before the agent and have no cursor.
     pub(crate) start: Start,
     /// Which containers are left out.
@@ -277,6 +280,9 @@ async fn follow(
     if let Some(reason) = shared.wanted.exclusion(&container, own) {
         return debug!(container = container.name, reason, "this container is left out");
     }
+    if let Some(risk) = container.risk() {
+        warn!(container = container.name, risk, "this container's log settings lose lines");
+    }
     if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {
         debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
         return by_files(shared, session, path, container, signals, start).await;
@@ -292,6 +298,7 @@ async fn follow(
         ledger: Arc::new(ContainerLedger::new(&id, Arc::clone(&shared.cursors))),
         described,
         engine: session.engine,
+        screen: Screen::new(shared.wanted.streams(&container), shared.rate_limit),
         unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
         unreadable: false,
         gaps: (0, None),

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::answer::{FILTER_PATH, ItemError};
+use crate::percent::percent_decoded;
 
 /// How long a host that failed is left alone while others answer.
 const ASIDE: Duration = Duration::from_secs(5);
@@ -271,29 +272,6 @@ fn login_of(url: &Url) -> Option<Credentials> {
     Some(Credentials::Basic(percent_decoded(url.username()), percent_decoded(password)))
 }
 
-/// `%40` is `@`: passwords in URLs need it.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (first, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn headers(written: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in written {
@@ -406,7 +384,6 @@ mod tests {
         let url = Url::parse("http://us%40er:p%3Ass@host:9200").unwrap();
         let Some(Credentials::Basic(user, password)) = login_of(&url) else { panic!("no login") };
         assert_eq!((user.as_str(), password.as_str()), ("us@er", "p:ss"));
-        assert_eq!(percent_decoded("100%"), "100%");
     }
 
     #[test]

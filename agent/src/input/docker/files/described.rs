@@ -17,6 +17,9 @@ pub(super) fn described(path: &Path) -> Container {
     };
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let settings = &written["Config"];
+    let host = std::fs::read(path.with_file_name("hostconfig.json")).unwrap_or_default();
+    let host: serde_json::Value = serde_json::from_slice(&host).unwrap_or_default();
+    let log = host["LogConfig"]["Config"].as_object().into_iter().flatten();
     let labels = settings["Labels"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value)));
     Container {
         id: text(&written["ID"]),
@@ -27,6 +30,7 @@ pub(super) fn described(path: &Path) -> Container {
         environment: settings["Env"].as_array().into_iter().flatten().map(text).collect(),
         tty: settings["Tty"].as_bool().unwrap_or_default(),
         driver: "json-file".into(),
+        log_options: log.map(|(name, value)| (name.clone(), text(value))).collect(),
         ..Container::default()
     }
 }
@@ -57,7 +61,10 @@ mod tests {
         assert_eq!(described(&log).name, "abc");
         let config = r#"{"ID":"abcdef","Name":"/web","Config":{"Image":"web:1","Env":["A=b"],"Labels":{"team":"shop"},"Tty":false}}"#;
         fs::write(folder.join("config.v2.json"), config).unwrap();
+        let host = r#"{"LogConfig":{"Type":"json-file","Config":{"max-size":"1m","max-file":"3"}}}"#;
+        fs::write(folder.join("hostconfig.json"), host).unwrap();
         let container = described(&log);
+        assert_eq!(container.log_files(), Some(3));
         assert_eq!(
             (container.id.as_str(), container.name.as_str(), container.image.as_str()),
             ("abcdef", "web", "web:1")

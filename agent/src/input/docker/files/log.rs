@@ -10,8 +10,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use memchr::memchr;
 use tracing::warn;
 
 use super::super::chunk::Layers;
@@ -30,6 +31,9 @@ const RECORD: usize = 1 << 20;
 
 /// How long the beginning of a line waits for its end when nothing more is written.
 const UNFINISHED: Duration = Duration::from_secs(5);
+
+/// How coarse a file system's clock is.
+const TICK: Duration = Duration::from_millis(10);
 
 /// How many files of a log are held at most: those that dockerd has removed keep their space on the disk until they are read.
 const HELD: usize = 8;
@@ -61,6 +65,10 @@ pub(super) struct Log {
     limit: usize,
     tty: bool,
     from_end: bool,
+    /// How many files dockerd keeps, if it rotates them.
+    files: Option<usize>,
+    /// When the log's oldest file was made, until its first line is read; nothing where the log can't have lost its beginning.
+    oldest: Option<SystemTime>,
     /// When the log was at its end first, with a line unfinished.
     idle: Option<Instant>,
     corrupt: usize,
@@ -79,12 +87,14 @@ pub(super) struct Reading {
     pub(super) from_end: bool,
     /// Up to where lines are safe.
     pub(super) read: Marks,
+    /// How many files dockerd keeps of it, if it rotates them.
+    pub(super) files: Option<usize>,
 }
 
 impl Log {
     /// The log at `path`, which need not be there yet.
     pub(super) fn new(path: &Path, layers: Layers, ledger: Arc<ContainerLedger>, reading: Reading) -> Self {
-        let Reading { limit, strip_ansi, tty, from_end, read } = reading;
+        let Reading { limit, strip_ansi, tty, from_end, read, files } = reading;
         Self {
             path: path.to_owned(),
             segments: VecDeque::new(),
@@ -97,6 +107,8 @@ impl Log {
             limit,
             tty,
             from_end,
+            files,
+            oldest: None,
             idle: None,
             corrupt: 0,
         }
@@ -171,6 +183,8 @@ impl Log {
         if std::mem::take(&mut self.from_end) {
             found.drain(..found.len().saturating_sub(1));
             found.iter_mut().try_for_each(Segment::pass_over)?;
+        } else if self.read.is_empty() && self.files.is_some_and(|files| files > 1 && found.len() >= files) {
+            self.oldest = found.first().and_then(Segment::made);
         }
         self.segments.extend(found);
         Ok(())
@@ -188,7 +202,23 @@ impl Log {
         Ok(())
     }
 
+    /// Whether lines are missing before the log's first one. dockerd makes the first file before the container runs, and every other one
+    /// for a line that it has already: so an oldest file that is no older than its first line has lost those before it.
+    fn look_for_beginning(&mut self, block: &[u8]) {
+        let Some(oldest) = self.oldest else { return };
+        let mut first = None;
+        let length = memchr(b'\n', block).map_or(0, |length| length + 1);
+        records::decode(&block[..length], |record| first = Some(record.nanos));
+        let Some(first) = first else { return };
+        self.oldest = None;
+        let begun = self.path.parent().and_then(|folder| fs::metadata(folder).ok()?.created().ok());
+        if first < nanos(oldest) + nanos_of(TICK) {
+            self.joiner.begins_late(begun.map_or(first, nanos).min(first));
+        }
+    }
+
     fn take(&mut self, block: &[u8]) {
+        self.look_for_beginning(block);
         let Self { joiner, lines, tty, .. } = self;
         let decoded = if *tty {
             records::decode(block, |record| terminal(joiner, record, lines))
@@ -251,6 +281,15 @@ impl Log {
     fn has_folder(&self) -> bool {
         self.path.parent().is_some_and(Path::exists)
     }
+}
+
+/// Nanoseconds since 1970.
+fn nanos(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos_of)
+}
+
+fn nanos_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A record of a container with a terminal.

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
@@ -50,6 +51,14 @@ impl Segment {
         };
         self.offset += length as u64;
         Ok(length)
+    }
+
+    /// When it was made, where the file system knows. What dockerd has compressed was made later than its lines, which tells nothing.
+    pub(super) fn made(&self) -> Option<SystemTime> {
+        match &self.content {
+            Content::Plain(file) => file.metadata().ok()?.created().ok(),
+            Content::Compressed(_) => None,
+        }
     }
 
     /// Whether dockerd has compressed it.

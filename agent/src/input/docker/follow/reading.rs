@@ -64,6 +64,7 @@ impl Follower {
                 Some(_) => Instant::now() + SETTLED,
                 None => self.patience(reading.mode, heard),
             };
+            let patience = self.screen.due().map_or(patience, |due| due.min(patience));
             let Some(stream) = &mut reading.stream else { return Err(Pass::Stalled) };
             let stop = self.stop.clone();
             let read = tokio::select! {
@@ -89,12 +90,14 @@ impl Follower {
                     if reading.mode != Mode::Proving {
                         reading.intake.finish();
                     }
+                    self.screen.hurry();
                     return self.hand_on(reading).await;
                 }
                 Err(Waited::Failed(error)) => {
                     self.hand_on(reading).await?;
                     return Err(Pass::Failed(error));
                 }
+                Err(Waited::Long) if self.screen.is_due() => self.hand_on(reading).await?,
                 Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
                 Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
@@ -159,7 +162,7 @@ impl Follower {
 
     /// Hands the lines on; closes the stream while the queue is full for long.
     async fn hand_on(&mut self, reading: &mut Reading) -> Result<(), Pass> {
-        if reading.intake.lines.is_empty() {
+        if reading.intake.lines.is_empty() && !self.screen.is_due() {
             return Ok(());
         }
         let mut lines = reading.intake.lines.seal(CHUNK);
@@ -168,7 +171,9 @@ impl Follower {
             Mode::Unproved => self.unproved.add(&mut lines),
             Mode::Proving => self.unproved.strike_out(&mut lines),
         }
-        if lines.lines.is_empty() && reading.gap.is_none() {
+        self.screen.pass(&mut lines);
+        let suppressed = self.screen.take_suppressed();
+        if lines.lines.is_empty() && reading.gap.is_none() && suppressed.is_none() {
             self.advance(reading.mode, &lines.marks);
             let number = self.ledger.open(self.read);
             self.ledger.settled(number);
@@ -192,10 +197,13 @@ impl Follower {
         };
         self.advance(reading.mode, &lines.marks);
         reading.lines += lines.lines.len();
+        if let Some(suppressed) = &suppressed {
+            suppressed.report(&self.container.name);
+        }
         let number = self.ledger.open(self.read);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
         let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
-        let chunk = LinesChunk { lines, gap, layers, prefix, receipt };
+        let chunk = LinesChunk { lines, gap, suppressed, layers, prefix, receipt };
         queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
     }
 

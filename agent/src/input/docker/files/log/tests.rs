@@ -32,14 +32,14 @@ impl Folder {
     }
 
     fn open(&self, read: Marks, from_end: bool) -> Log {
-        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read })
+        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read, files: None })
     }
 
     fn reading(&self, reading: Reading) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
         let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers = Layers { by_stream, decode: false };
+        let layers = Layers { by_stream, decode: false, sequence: false };
         Log::new(&self.log(), layers, ledger, reading)
     }
 
@@ -236,6 +236,30 @@ fn lines_that_were_rotated_away_unread_are_told() {
 }
 
 #[test]
+fn first_lines_that_were_rotated_away_are_told_where_the_oldest_file_was_made_by_a_rotation() {
+    // The files are made now: lines of this year are older than their files, as behind a rotation, those of 2090 younger, as in a first file.
+    for (files, year, told) in [(3, "2026", true), (3, "2090", false), (4, "2026", false)] {
+        let folder = Folder::new(&format!("late-{files}-{year}"));
+        for second in 1..4 {
+            folder.rotate(3);
+            fs::write(folder.log(), record(second).replace("2026", year)).unwrap();
+        }
+        let reading = Reading {
+            limit: 1 << 20,
+            strip_ansi: false,
+            tty: false,
+            from_end: false,
+            read: Marks::default(),
+            files: Some(files),
+        };
+        let mut log = folder.reading(reading);
+        assert_eq!(drain(&mut log), lines(1..4));
+        let gap = log.joiner.take_gap();
+        assert_eq!(gap.map(|gap| gap.to), told.then(|| at(1)), "{files} files, lines of {year}");
+    }
+}
+
+#[test]
 fn a_terminals_lines_end_without_its_carriage_return() {
     let folder = Folder::new("terminal");
     fs::write(folder.log(), record(1).replace("\\n", "\\r\\n")).unwrap();
@@ -245,6 +269,7 @@ fn a_terminals_lines_end_without_its_carriage_return() {
         tty: true,
         from_end: false,
         read: Marks::default(),
+        files: None,
     });
     assert_eq!(drain(&mut log), lines(1..2));
 }
