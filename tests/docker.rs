@@ -409,7 +409,7 @@ fn a_rate_limit_lets_pass_so_many_lines_and_says_how_many_others_there_were() {
             let suppressed: u64 = printed.iter().filter_map(Printed::suppressed).sum();
             let said = format!("{lines} lines and {suppressed} suppressed");
             // A burst over the end of a second has twice as many.
-            if lines >= 100 && lines <= 300 && lines + suppressed == 1000 { Ok(()) } else { Err(said) }
+            if (100..=300).contains(&lines) && lines + suppressed == 1000 { Ok(()) } else { Err(said) }
         });
         shipment.stop();
         let printed = shipment.printed();
@@ -445,4 +445,55 @@ fn a_container_at_full_speed_does_not_keep_another_one_waiting() {
         let (quiet, half) = (at("quiet").expect("the quiet one's line"), at("noise 200000").unwrap());
         assert!(quiet < half, "{read}: the quiet line came as number {quiet}, behind half of the others");
     }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_container_asks_by_filebeats_labels_for_its_lines_to_be_joined_or_read_as_json() {
+    for (number, (read, options)) in
+        [("api", &[][..]), ("api", &rotated("1m", 2)), ("auto", &[])].into_iter().enumerate()
+    {
+        let mut shipment = Shipment::start(&format!("hints-{number}"), read, "");
+        let labels = ["--label=co.elastic.logs/multiline.pattern=^\\s", "--label=co.elastic.logs/multiline.timeout=1s"];
+        let options: Vec<String> = labels.iter().map(|label| (*label).to_owned()).chain(options.to_vec()).collect();
+        // It lives on: the last event is complete because nothing more comes.
+        let script = "echo 'error: one'; echo '  at a'; echo '  at b'; echo aside >&2; echo two; sleep 1000";
+        let joined = run(&shipment, &options, script);
+        shipment.until_printed("\"two\"", Duration::from_secs(60));
+        shipment.until_printed("aside", Duration::from_secs(60));
+        let json = ["--label=co.elastic.logs/json.message_key=msg"];
+        let script = r#"echo '{"msg":"in json","level":"info"}'"#;
+        let decoded = Container::run(&format!("{}-json", shipment.container()), &json, script);
+        shipment.until_printed("in json", Duration::from_secs(60));
+        shipment.stop();
+        let of = |container: &Container| -> Vec<String> {
+            let printed = shipment.printed();
+            let mut messages: Vec<String> = printed
+                .iter()
+                .filter(|event| event.name() == container.name())
+                .map(|event| event.message().to_owned())
+                .collect();
+            messages.sort();
+            messages
+        };
+        assert_eq!(of(&joined), ["aside", "error: one\n  at a\n  at b", "two"], "{read}");
+        assert_eq!(of(&decoded), ["in json"], "{read}");
+        let flags = shipment.printed().iter().find(|event| event.message().starts_with("error")).map(Printed::flags);
+        assert_eq!(flags, Some(vec!["multiline".to_owned()]), "{read}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn an_engine_is_read_over_plain_tcp_with_the_log_driver_local() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("tcp://127.0.0.1:{port}");
+    let engine = Engine::start("plain", vec![format!("--host={address}"), "--tls=false".into()]);
+    // `auto` finds no files of this driver, and reads through the API what the engine has compressed and rotated.
+    let mut shipment = Shipment::elsewhere("plain", "auto", &[("DOCKER_HOST", &address)]);
+    let script = r#"echo first; awk 'BEGIN { for (i = 0; i < 40960; i++) printf "y"; print "" }'; echo last"#;
+    engine.run(&shipment.container(), &["--log-driver=local"], script);
+    shipment.until_printed("last", Duration::from_secs(60));
+    shipment.stop();
+    assert_eq!(shipment.messages(), ["first", &"y".repeat(40_960), "last"]);
 }

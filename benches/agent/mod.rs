@@ -12,12 +12,15 @@ pub(crate) mod input {
         pub(crate) mod chunk;
         pub(crate) mod frames;
         pub(crate) mod gap;
+        pub(crate) mod hints;
         pub(crate) mod intake;
         pub(crate) mod lines;
+        pub(crate) mod multiline;
         pub(crate) mod object;
         pub(crate) mod partial;
         pub(crate) mod position;
         pub(crate) mod records;
+        pub(crate) mod screen;
         pub(crate) mod stamp;
     }
     pub(crate) mod window;

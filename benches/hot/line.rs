@@ -13,7 +13,7 @@ use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use elkhound_pipeline::plan::Plan;
 
 use super::data::{CONTAINER, layer};
-use crate::input::docker::chunk::{Layers, LinesChunk};
+use crate::input::docker::chunk::{Decode, Layers, LinesChunk};
 use crate::input::docker::lines::Lines;
 use crate::input::docker::partial::{Joiner, Stamps};
 use crate::input::docker::position::{IdPrefix, Marks};
@@ -49,7 +49,7 @@ impl Line {
         Self {
             joiner: Joiner::new(1 << 20, Stamps::Shared, Marks::default()),
             lines: Lines::default(),
-            layers: Layers { by_stream: [Arc::clone(&layer), layer], decode: false },
+            layers: Layers { by_stream: [Arc::clone(&layer), layer], decode: Decode::Nothing, sequence: false },
             prefix: IdPrefix::new(CONTAINER),
             ledger: Arc::new(NoLedger),
             plan,
@@ -73,7 +73,14 @@ impl Line {
         records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines));
         let lines = self.lines.seal(0);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, 0, None);
-        let chunk = LinesChunk { lines, gap: None, layers: self.layers.clone(), prefix: self.prefix, receipt };
+        let chunk = LinesChunk {
+            lines,
+            gap: None,
+            suppressed: None,
+            layers: self.layers.clone(),
+            prefix: self.prefix,
+            receipt,
+        };
         Box::new(chunk).unpack(&mut self.events);
     }
 

@@ -22,6 +22,7 @@
 //!   that pipelines written for it run as they are: `[docker][name]` with its slash, `[docker][id]`, `[docker][image]`, `[docker][hostname]`,
 //!   `[docker][labels]` where `DOCKER_LABELS` is set, `stream`, `tags` from `LOGSTASH_TAGS`, what `LOGSTASH_FIELDS` adds, and a line that is a JSON
 //!   object as its fields, where `DECODE_JSON_LOGS` does not say `false`.
+//! - `hints` (boolean, default `true`): heeds what containers ask for by Filebeat's labels, see below.
 //! - `host` (text, default `DOCKER_HOST`, else `unix:///var/run/docker.sock`): the engine. With `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
 //!   Docker's own client has them.
 //! - `labels` (list, default all): globs of those labels that events carry in `[container][labels]`, as `["com.docker.stack.namespace", "shop.*"]`.
@@ -48,6 +49,21 @@
 //! ```text
 //! input { docker { start_position => "end" tags => ["swarm"] } }
 //! ```
+//!
+//! ## Hints
+//!
+//! A container can ask by Filebeat's labels, `co.elastic.logs/` before each:
+//!
+//! - `multiline.pattern`, `multiline.negate`, `multiline.match` (`after` or `before`), `multiline.max_lines` (500, at most 5000), `multiline.timeout` (`5s`, at
+//!   most `1m`): lines that belong together are one event, for each stream by itself, with `[log][flags]` = `multiline`. A line whose time is
+//!   later by more than the time-out is an event of its own. Through the API, a log that can be rotated is then read every half second, up to
+//!   every ten while it is silent, and not followed.
+//! - `json.keys_under_root`, `json.overwrite_keys`, `json.add_error_key`, `json.message_key`: a line that is a JSON object becomes fields, below `[json]` or, with
+//!   `keys_under_root`, the event's own. Fields that tell which container it is stay as they are.
+//! - `enabled`: see below.
+//!
+//! A container is not trusted: a pattern that costs too much does not match, and no label names a file, an output or code. What can't be
+//! heeded, such as `module` and `processors`, is said once for each container.
 //!
 //! ## Left out
 //!
@@ -98,11 +114,13 @@ mod filters;
 mod follow;
 mod frames;
 mod gap;
+mod hints;
 mod intake;
 mod ledger;
 mod lines;
 mod logspout;
 mod metadata;
+mod multiline;
 mod object;
 mod partial;
 pub(in crate::input) mod position;
@@ -114,11 +132,12 @@ mod supervisor;
 mod unproved;
 
 use api::Environment;
-use chunk::Layers;
+use chunk::{Decode, Layers};
 use cursor::Cursors;
 use files::{Files, Known};
 use filters::Filters;
 use follow::Start;
+use hints::Hints;
 use logspout::Logspout;
 use metadata::{Container, Host, Labels};
 use position::Stream;
@@ -170,6 +189,13 @@ pub(crate) const KIND: Kind = Kind {
             default: "ecs",
             required: false,
             help: "the fields of an event: Elastic Common Schema, or what logspout-logstash sends",
+        },
+        OptionSpec {
+            name: "hints",
+            kind: OptionKind::Boolean,
+            default: "true",
+            required: false,
+            help: "heed what containers ask for by Filebeat's labels",
         },
         OptionSpec {
             name: "host",
@@ -283,6 +309,8 @@ struct Shape {
     labels: Labels,
     /// Whether it tells its place in the log.
     sequence: bool,
+    /// Whether containers' hints are heeded.
+    hints: bool,
 }
 
 /// A line is cut at a length between these, whatever the option says: offsets in a chunk have 32 bits.
@@ -309,7 +337,8 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let logspout = (options.text_or("format", "ecs") == "logspout").then(|| Logspout::read(variable));
     let labels = if options.was_set("labels") { Labels::only(options.texts("labels")) } else { Labels::default() };
     let sequence = options.boolean("sequence", false);
-    let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence };
+    let hints = options.boolean("hints", true);
+    let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence, hints };
     let limit = limit as usize;
     Some(Box::new(Docker(Options { source, limit, strip_ansi, rate_limit, start, wanted, shape, cursors })))
 }
@@ -386,12 +415,14 @@ impl Options {
         let cursors = Arc::new(opened);
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
+        let hints = self.shape.hints;
         let Self { source, limit, strip_ansi, rate_limit, start, wanted, shape, .. } = self;
         let reader = |known| Files {
             known,
             limit,
             strip_ansi,
             rate_limit,
+            hints,
             start,
             wanted: wanted.clone(),
             cursors: Arc::clone(&cursors),
@@ -416,6 +447,7 @@ impl Options {
             limit,
             strip_ansi,
             rate_limit,
+            hints,
             start,
             wanted,
             cursors,
@@ -488,7 +520,12 @@ fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
         shape.decoration.apply(&mut event);
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
     });
-    let decode = shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container));
+    let hinted = if shape.hints { Hints::read(&container.labels, 0).0.json } else { None };
+    let decode = match hinted {
+        Some(json) => Decode::Hinted(Arc::new(json)),
+        None if shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) => Decode::Fields,
+        None => Decode::Nothing,
+    };
     Layers { by_stream, decode, sequence: shape.sequence }
 }
 

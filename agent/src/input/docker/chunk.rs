@@ -11,6 +11,7 @@ use elkhound_pipeline::text::Text;
 use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
 
+use super::hints::Json;
 use super::lines::{Line, Sealed};
 use super::object;
 use super::position::{Gap, ID_LIMIT, IdPrefix, Position, Stream};
@@ -24,10 +25,21 @@ const MESSAGE: Text = Text::constant("message");
 pub(crate) struct Layers {
     /// A layer for each stream.
     pub(crate) by_stream: [Arc<Layer>; 2],
-    /// Lines that are JSON objects become their fields.
-    pub(crate) decode: bool,
+    /// What becomes of lines that are JSON objects.
+    pub(crate) decode: Decode,
     /// Events tell their place in the log.
     pub(crate) sequence: bool,
+}
+
+/// What becomes of lines that are JSON objects.
+#[derive(Clone, Debug)]
+pub(crate) enum Decode {
+    /// Nothing.
+    Nothing,
+    /// They become their fields, as logspout-logstash has it.
+    Fields,
+    /// What the container asks for.
+    Hinted(Arc<Json>),
 }
 
 /// Lines of one container.
@@ -57,16 +69,19 @@ impl LinesChunk {
         let mut fields = Map::with_capacity(13);
         fields.push(TIMESTAMP, Value::Timestamp(Timestamp::from_nanos(line.position.nanos)));
         fields.push(MESSAGE, Value::Text(Text::slice_of(&self.lines.text, line.range())));
-        if line.truncated || line.repaired {
+        if line.truncated || line.repaired || line.joined {
             fields.push("log".into(), flags(line));
         }
         if self.layers.sequence {
             fields.push("event".into(), sequence(line.position));
         }
         let layer = &self.layers.by_stream[line.stream.index()];
-        if self.layers.decode {
-            let text = Text::slice_of(&self.lines.text, line.range());
-            object::decode(&text, &mut fields, |name| layer.get(name, 0).is_some());
+        let text = || Text::slice_of(&self.lines.text, line.range());
+        let taken = |name: &str| layer.get(name, 0).is_some();
+        match &self.layers.decode {
+            Decode::Nothing => {}
+            Decode::Fields => object::decode(&text(), &mut fields, taken),
+            Decode::Hinted(json) => object::decode_as_hinted(&text(), &mut fields, json, taken),
         }
         let event = Event::layered(fields, Arc::clone(layer));
         self.originate(event, line.stream, line.position)
@@ -111,7 +126,7 @@ fn sequence(position: Position) -> Value {
 
 /// `log.flags`, as Filebeat calls what happened to a line on the way.
 fn flags(line: &Line) -> Value {
-    let flags = [(line.truncated, "truncated"), (line.repaired, "invalid_utf8")];
+    let flags = [(line.truncated, "truncated"), (line.repaired, "invalid_utf8"), (line.joined, "multiline")];
     let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.into()).collect();
     let mut log = Map::with_capacity(1);
     log.push("flags".into(), Value::list(flags));
@@ -155,7 +170,7 @@ mod tests {
             lines: lines.seal(usize::MAX),
             gap: None,
             suppressed: None,
-            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: false, sequence: true },
+            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: Decode::Nothing, sequence: true },
             prefix: IdPrefix::new("00"),
             receipt: Receipt::open(book.clone(), 9, None),
         };

@@ -25,6 +25,7 @@ use tracing::{info, warn};
 use super::chunk::{Layers, LinesChunk};
 use super::cursor::Cursors;
 use super::follow::{Start, source_number};
+use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::position::IdPrefix;
@@ -101,6 +102,8 @@ pub(super) struct Files {
     pub(super) limit: usize,
     /// Leaves out terminal control sequences.
     pub(super) strip_ansi: bool,
+    /// Whether containers' hints are heeded.
+    pub(super) hints: bool,
     /// How many lines a second a container may write; 0 for any number.
     pub(super) rate_limit: u64,
     /// Where to begin without a cursor in logs that are found at the first look.
@@ -306,7 +309,9 @@ impl Files {
         let read = self.cursors.of(&container.id).map(|cursor| cursor.marks).unwrap_or_default();
         let from_end = start == Start::End && read.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
-        let reading = Reading { limit, strip_ansi, tty: container.tty, from_end, read, files: container.log_files() };
+        let hints = if self.hints { Hints::of(&container.name, &container.labels, limit) } else { Hints::default() };
+        let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
+        let reading = Reading { limit, strip_ansi, tty, from_end, read, files, rule };
         Followed {
             log: Log::new(path, layers, ledger, reading),
             screen: Screen::new(self.wanted.streams(container), self.rate_limit),

@@ -26,6 +26,7 @@ use tracing::{debug, warn};
 
 use super::api::{ApiError, Engine};
 use super::chunk::Layers;
+use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::position::Marks;
@@ -100,6 +101,10 @@ pub(crate) struct Follower {
     pub(crate) start: Start,
     /// The change of its description that was seen last.
     pub(crate) described: u64,
+    /// What the container asks for.
+    pub(crate) hints: Hints,
+    /// The last reading has left lines that wait for others.
+    pub(crate) waits: bool,
     /// What is left out of it.
     pub(crate) screen: Screen,
     /// What a log that can be rotated has handed on while it was followed.

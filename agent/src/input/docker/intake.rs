@@ -92,6 +92,7 @@ impl Intake {
             joiner.message(Stream::Stdout, nanos, text, lines);
         });
         joiner.flush(lines);
+        lines.finish();
     }
 
     /// The lines that are missing before the first new one; told once.

@@ -4,10 +4,12 @@
 //! buffer, and only a buffer that has some is walked line by line to put U+FFFD in its place.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use memchr::memchr;
 
 use super::ansi;
+use super::multiline::{Joined, Multiline, Rule};
 use super::position::{Marks, Position, Stream};
 
 /// A line within its buffer.
@@ -23,6 +25,8 @@ pub(crate) struct Line {
     pub(crate) truncated: bool,
     /// Held bytes that were no UTF-8; U+FFFD stands for them.
     pub(crate) repaired: bool,
+    /// Is several lines that belong together.
+    pub(crate) joined: bool,
 }
 
 impl Line {
@@ -39,6 +43,7 @@ pub(crate) struct Lines {
     lines: Vec<Line>,
     marks: Marks,
     strip_ansi: bool,
+    multiline: Option<Multiline>,
 }
 
 /// Lines that are complete, as text.
@@ -53,9 +58,9 @@ pub(crate) struct Sealed {
 }
 
 impl Lines {
-    /// Lines without terminal control sequences, if asked for.
-    pub(crate) fn new(strip_ansi: bool) -> Self {
-        Self { strip_ansi, ..Self::default() }
+    /// Lines without terminal control sequences, if asked for, and joined by a rule.
+    pub(crate) fn new(strip_ansi: bool, rule: Option<Arc<Rule>>) -> Self {
+        Self { strip_ansi, multiline: rule.map(Multiline::new), ..Self::default() }
     }
 
     /// Appends a line whose bytes `write` appends.
@@ -67,13 +72,52 @@ impl Lines {
         truncated: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
+        if let Some(multiline) = &mut self.multiline {
+            let mut bytes = Vec::new();
+            write(&mut bytes);
+            let complete = multiline.take(Joined::new(stream, position, bytes, truncated));
+            return self.append(complete);
+        }
         let start = self.bytes.len() as u32;
         write(&mut self.bytes);
         let end = self.bytes.len() as u32;
         // A separator, so that a character can't begin in one line and end in the next.
         self.bytes.push(b'\n');
-        self.lines.push(Line { start, end, stream, position, truncated, repaired: false });
+        self.lines.push(Line { start, end, stream, position, truncated, repaired: false, joined: false });
         self.marks.set(stream, position);
+    }
+
+    fn append(&mut self, events: [Option<Joined>; 2]) {
+        for event in events.into_iter().flatten() {
+            let start = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(&event.bytes);
+            let end = self.bytes.len() as u32;
+            self.bytes.push(b'\n');
+            let Joined { stream, first: position, last, truncated, lines, .. } = event;
+            self.lines.push(Line { start, end, stream, position, truncated, repaired: false, joined: lines > 1 });
+            self.marks.set(stream, last);
+        }
+    }
+
+    /// True when lines wait for others that belong to them.
+    pub(crate) fn wait_for_others(&self) -> bool {
+        self.multiline.as_ref().is_some_and(Multiline::waits)
+    }
+
+    /// Takes for complete what waits for lines that would come too late by now.
+    pub(crate) fn finish_overdue(&mut self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        if let Some(events) = self.multiline.as_mut().map(|multiline| multiline.take_overdue(now)) {
+            self.append(events);
+        }
+    }
+
+    /// Takes for complete all that waits: nothing more will come.
+    pub(crate) fn finish(&mut self) {
+        if let Some(events) = self.multiline.as_mut().map(Multiline::take_all) {
+            self.append(events);
+        }
     }
 
     /// Bytes of text so far.
@@ -166,7 +210,7 @@ mod tests {
     #[test]
     fn control_sequences_are_left_out_where_that_is_asked_for() {
         for (strip, expected) in [(true, ["red", "plain"]), (false, ["\u{1b}[31mred\u{1b}[0m", "plain"])] {
-            let mut lines = Lines::new(strip);
+            let mut lines = Lines::new(strip, None);
             for text in ["\u{1b}[31mred\u{1b}[0m", "plain"] {
                 lines.push(Stream::Stdout, Position::default(), false, |out| out.extend_from_slice(text.as_bytes()));
             }
@@ -174,6 +218,24 @@ mod tests {
             let texts: Vec<_> = shown(&sealed).into_iter().map(|(text, _)| text).collect();
             assert_eq!(texts, expected);
         }
+    }
+
+    #[test]
+    fn joined_lines_are_one_and_their_mark_is_the_last_of_them() {
+        let pattern = Arc::new(elkhound_pipeline::regex::Regex::new("^ ", Default::default()).unwrap());
+        let timeout = std::time::Duration::from_secs(5);
+        let rule = Rule { pattern, negate: false, before: false, max_lines: 9, max_bytes: 99, timeout };
+        let mut lines = Lines::new(false, Some(Arc::new(rule)));
+        for (nanos, text) in ["one", " more", "two"].into_iter().enumerate() {
+            let position = Position { nanos: nanos as i64, ordinal: 0 };
+            lines.push(Stream::Stdout, position, false, |out| out.extend_from_slice(text.as_bytes()));
+        }
+        let sealed = lines.seal(usize::MAX);
+        assert_eq!(shown(&sealed), [("one\n more", false)]);
+        assert_eq!((sealed.lines[0].position.nanos, sealed.lines[0].joined), (0, true));
+        assert_eq!(sealed.marks.of(Stream::Stdout), Some(Position { nanos: 1, ordinal: 0 }));
+        lines.finish_overdue();
+        assert_eq!((shown(&lines.seal(usize::MAX)), lines.wait_for_others()), (vec![("two", false)], false));
     }
 
     #[test]

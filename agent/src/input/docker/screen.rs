@@ -54,7 +54,7 @@ pub(crate) struct Suppressed {
 impl Screen {
     /// Lets pass these streams, by [`Stream::index`], and so many lines a second; 0 for any number.
     pub(crate) fn new(streams: [bool; 2], limit: u64) -> Self {
-        let rate = (limit > 0).then(|| Rate { limit, second: i64::MIN, lines: 0, untold: None });
+        let rate = (limit > 0).then_some(Rate { limit, second: i64::MIN, lines: 0, untold: None });
         Self { streams, rate }
     }
 

@@ -21,6 +21,7 @@ use super::chunk::Layers;
 use super::cursor::Cursors;
 use super::files::Order;
 use super::follow::{Follower, Habit, Signals, Start};
+use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
 use super::screen::Screen;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) strip_ansi: bool,
     /// How many lines a second a container may write; 0 for any number.
     pub(crate) rate_limit: u64,
+    /// Whether containers' hints are heeded.
+    pub(crate) hints: bool,
     /// Where to begin with containers that were there before the agent and have no cursor.
     pub(crate) start: Start,
     /// Which containers are left out.
@@ -61,6 +64,12 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     /// The end of everything.
     pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    fn hints_of(&self, container: &Container) -> Hints {
+        if self.hints { Hints::of(&container.name, &container.labels, self.limit) } else { Hints::default() }
+    }
 }
 
 /// The thread that reads log files.
@@ -298,6 +307,8 @@ async fn follow(
         ledger: Arc::new(ContainerLedger::new(&id, Arc::clone(&shared.cursors))),
         described,
         engine: session.engine,
+        hints: shared.hints_of(&container),
+        waits: false,
         screen: Screen::new(shared.wanted.streams(&container), shared.rate_limit),
         unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
         unreadable: false,

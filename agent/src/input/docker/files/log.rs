@@ -18,6 +18,7 @@ use tracing::warn;
 use super::super::chunk::Layers;
 use super::super::ledger::ContainerLedger;
 use super::super::lines::Lines;
+use super::super::multiline::Rule;
 use super::super::partial::{Joiner, Stamps};
 use super::super::position::Marks;
 use super::super::records::{self, Record};
@@ -75,7 +76,7 @@ pub(super) struct Log {
 }
 
 /// What is read of a log, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reading {
     /// The longest line, in bytes.
     pub(super) limit: usize,
@@ -89,18 +90,20 @@ pub(super) struct Reading {
     pub(super) read: Marks,
     /// How many files dockerd keeps of it, if it rotates them.
     pub(super) files: Option<usize>,
+    /// How its lines are joined, if they are.
+    pub(super) rule: Option<Arc<Rule>>,
 }
 
 impl Log {
     /// The log at `path`, which need not be there yet.
     pub(super) fn new(path: &Path, layers: Layers, ledger: Arc<ContainerLedger>, reading: Reading) -> Self {
-        let Reading { limit, strip_ansi, tty, from_end, read, files } = reading;
+        let Reading { limit, strip_ansi, tty, from_end, read, files, rule } = reading;
         Self {
             path: path.to_owned(),
             segments: VecDeque::new(),
             carry: Vec::new(),
             joiner: Joiner::new(limit, Stamps::Shared, read),
-            lines: Lines::new(strip_ansi),
+            lines: Lines::new(strip_ansi, rule),
             layers,
             ledger,
             read,
@@ -249,11 +252,13 @@ impl Log {
         }
         if !there && !self.has_folder() {
             self.joiner.flush(&mut self.lines);
+            self.lines.finish();
             return Step::Gone;
         }
         if self.idle.get_or_insert_with(Instant::now).elapsed() >= UNFINISHED {
             self.joiner.flush(&mut self.lines);
         }
+        self.lines.finish_overdue();
         Step::End
     }
 
@@ -273,6 +278,8 @@ impl Log {
         if !self.segments.iter().any(Segment::is_compressed) {
             self.joiner.flush(&mut self.lines);
         }
+        // What waits for others was read, and must not be read again.
+        self.lines.finish();
         let mut read = self.read;
         read.advance(&self.lines.marks());
         self.joiner = Joiner::new(self.limit, Stamps::Shared, read);

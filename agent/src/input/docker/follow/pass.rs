@@ -88,6 +88,11 @@ impl Follower {
         };
         self.unproved.clear();
         self.habit.lines = proved;
+        if self.hints.multiline.is_some() {
+            // Following would join lines around those that it passes over.
+            let again = proved.max(usize::from(self.waits));
+            return self.until(begun + PACE).await.unwrap_or(Pass::End(again));
+        }
         if self.habit.fast && proved >= SLOW {
             return self.until(begun + PACE).await.unwrap_or(Pass::End(proved));
         }
@@ -168,7 +173,7 @@ impl Follower {
         };
         let stamps = Stamps::of_driver(&self.container.driver);
         let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
-        intake.lines = Lines::new(self.strip_ansi);
+        intake.lines = Lines::new(self.strip_ansi, self.hints.multiline.clone());
         let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0 };
         match self.read_stream(&mut reading).await {
             Err(ended) => ended,

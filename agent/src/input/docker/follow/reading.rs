@@ -27,6 +27,9 @@ const SILENT: Duration = Duration::from_secs(300);
 /// The same for a log that can be rotated.
 const SILENT_ROTATED: Duration = Duration::from_secs(120);
 
+/// How often it is looked whether lines have waited long enough for others that belong to them.
+const OTHERS: Duration = Duration::from_millis(250);
+
 /// How long lines may wait for others to travel with.
 const GATHER: Duration = Duration::from_millis(25);
 
@@ -65,6 +68,8 @@ impl Follower {
                 None => self.patience(reading.mode, heard),
             };
             let patience = self.screen.due().map_or(patience, |due| due.min(patience));
+            let waits = reading.intake.lines.wait_for_others();
+            let patience = if waits { patience.min(Instant::now() + OTHERS) } else { patience };
             let Some(stream) = &mut reading.stream else { return Err(Pass::Stalled) };
             let stop = self.stop.clone();
             let read = tokio::select! {
@@ -87,9 +92,11 @@ impl Follower {
                 }
                 Ok(None) => {
                     // A reading that did not follow may have ended in the middle of a line, which is read again then.
-                    if reading.mode != Mode::Proving {
-                        reading.intake.finish();
+                    match reading.mode {
+                        Mode::Proving => reading.intake.lines.finish_overdue(),
+                        Mode::Follow | Mode::Unproved => reading.intake.finish(),
                     }
+                    self.waits = reading.intake.lines.wait_for_others();
                     self.screen.hurry();
                     return self.hand_on(reading).await;
                 }
@@ -98,6 +105,7 @@ impl Follower {
                     return Err(Pass::Failed(error));
                 }
                 Err(Waited::Long) if self.screen.is_due() => self.hand_on(reading).await?,
+                Err(Waited::Long) if waits => reading.intake.lines.finish_overdue(),
                 Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
                 Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
@@ -162,7 +170,7 @@ impl Follower {
 
     /// Hands the lines on; closes the stream while the queue is full for long.
     async fn hand_on(&mut self, reading: &mut Reading) -> Result<(), Pass> {
-        if reading.intake.lines.is_empty() && !self.screen.is_due() {
+        if reading.intake.lines.is_empty() && reading.gap.is_none() && !self.screen.is_due() {
             return Ok(());
         }
         let mut lines = reading.intake.lines.seal(CHUNK);

@@ -32,14 +32,14 @@ impl Folder {
     }
 
     fn open(&self, read: Marks, from_end: bool) -> Log {
-        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read, files: None })
+        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read, files: None, rule: None })
     }
 
     fn reading(&self, reading: Reading) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
         let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers = Layers { by_stream, decode: false, sequence: false };
+        let layers = Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false };
         Log::new(&self.log(), layers, ledger, reading)
     }
 
@@ -251,6 +251,7 @@ fn first_lines_that_were_rotated_away_are_told_where_the_oldest_file_was_made_by
             from_end: false,
             read: Marks::default(),
             files: Some(files),
+            rule: None,
         };
         let mut log = folder.reading(reading);
         assert_eq!(drain(&mut log), lines(1..4));
@@ -270,6 +271,7 @@ fn a_terminals_lines_end_without_its_carriage_return() {
         from_end: false,
         read: Marks::default(),
         files: None,
+        rule: None,
     });
     assert_eq!(drain(&mut log), lines(1..2));
 }
