@@ -90,7 +90,7 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 /// What is gathered at the most before it is written, in bytes and in events.
-const GATHERED: (usize, usize) = (256 << 10, 10_000);
+const GATHERED: (usize, usize) = (256 << 10, 2_000);
 
 /// The pauses between tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));

@@ -10,7 +10,10 @@ use crate::output::batches::{Batch, Receipts};
 /// What is kept of what was written: the largest send and receive buffers that Linux gives a connection by itself, and some more.
 const KEPT: usize = 12 << 20;
 
-/// A batch on its way. Its receipts are gone once it is written.
+/// Small batches are put together up to this size, so that keeping many of them costs little more than their bytes.
+const TOGETHER: usize = 64 << 10;
+
+/// Batches on their way. Their receipts are gone once they are written.
 struct Piece {
     bytes: Vec<u8>,
     /// Where its events end.
@@ -21,11 +24,11 @@ struct Piece {
 /// The batches; see the module.
 pub(super) struct Window {
     pieces: VecDeque<Piece>,
-    /// The most bytes of written pieces that are kept.
+    /// The bytes of written pieces that are kept, and one piece more.
     kept: usize,
-    /// Bytes of all pieces.
-    size: usize,
-    /// How many of them are written.
+    /// The size of pieces that are put together.
+    together: usize,
+    /// How many bytes of all pieces are written.
     written: usize,
     /// The piece that is being written, and how many of its bytes are written.
     piece: usize,
@@ -35,14 +38,25 @@ pub(super) struct Window {
 impl Window {
     /// Nothing was sent.
     pub(super) fn new() -> Self {
-        Self { pieces: VecDeque::new(), kept: KEPT, size: 0, written: 0, piece: 0, offset: 0 }
+        Self { pieces: VecDeque::new(), kept: KEPT, together: TOGETHER, written: 0, piece: 0, offset: 0 }
     }
 
     /// Adds a batch that is to be sent.
     pub(super) fn push(&mut self, batch: Batch<()>) {
         let Batch { bytes, events, receipts } = batch;
-        self.size += bytes.len();
-        self.pieces.push_back(Piece { bytes, ends: events.into_iter().map(|((), end)| end).collect(), receipts });
+        let (all_written, number) = (self.piece == self.pieces.len(), self.pieces.len());
+        let Some(last) = self.pieces.back_mut().filter(|last| last.bytes.len() + bytes.len() <= self.together) else {
+            let ends = events.into_iter().map(|((), end)| end).collect();
+            self.pieces.push_back(Piece { bytes, ends, receipts });
+            return;
+        };
+        let start = last.bytes.len();
+        last.bytes.extend_from_slice(&bytes);
+        last.ends.extend(events.into_iter().map(|((), end)| start + end));
+        last.receipts.append(receipts);
+        if all_written {
+            (self.piece, self.offset) = (number - 1, start);
+        }
     }
 
     /// What is to be written next.
@@ -62,7 +76,7 @@ impl Window {
 
     /// What is written has been handed to the kernel: its receipts are due, and what no buffer can hold any more is forgotten.
     pub(super) fn settle(&mut self) {
-        for piece in self.pieces.iter_mut().take(self.piece).rev() {
+        for piece in self.pieces.iter_mut().take(self.piece) {
             piece.receipts.acknowledge();
         }
         while self.piece > 0 {
@@ -71,14 +85,13 @@ impl Window {
                 return;
             }
             self.written -= first.bytes.len();
-            self.size -= first.bytes.len();
             self.piece -= 1;
             self.pieces.pop_front();
         }
     }
 
-    /// Goes back to the beginning of the event that holds the first of the last `unread` bytes that were written, or to the beginning of all that is kept. Gives the
-    /// number of events that are sent again.
+    /// Goes back to the beginning of the event that holds the first of the last `unread` bytes that were written, or to the beginning of all that is
+    /// kept. Gives the number of events that are sent again.
     pub(super) fn rewind(&mut self, unread: Option<usize>) -> usize {
         let target = unread.map_or(0, |unread| self.written.saturating_sub(unread));
         let (before, from) = (self.complete(), self.place(target));
@@ -112,8 +125,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn window(batches: &[&[&str]]) -> Window {
-        let mut window = Window::new();
+    fn window(together: usize, batches: &[&[&str]]) -> Window {
+        let mut window = Window { together, ..Window::new() };
         for batch in batches {
             window.push(Batch::of(batch.iter().map(|text| ((), *text))));
         }
@@ -143,16 +156,18 @@ mod tests {
             (Some(1000), 5, "one\ntwo\nthree\nfour\nfive\n"),
             (None, 5, "one\ntwo\nthree\nfour\nfive\n"),
         ] {
-            let mut window = window(&[&["one\n", "two\n"], &["three\n", "four\n", "five\n"]]);
-            assert_eq!(drain(&mut window), "one\ntwo\nthree\nfour\nfive\n");
-            window.settle();
-            assert_eq!((window.rewind(unread), drain(&mut window)), (events, again.to_owned()), "{unread:?}");
+            for together in [0, TOGETHER] {
+                let mut window = window(together, &[&["one\n", "two\n"], &["three\n", "four\n", "five\n"]]);
+                assert_eq!(drain(&mut window), "one\ntwo\nthree\nfour\nfive\n");
+                window.settle();
+                assert_eq!((window.rewind(unread), drain(&mut window)), (events, again.to_owned()), "{unread:?}");
+            }
         }
     }
 
     #[test]
     fn an_event_that_was_cut_is_sent_again_as_a_whole() {
-        let mut window = window(&[&["one\n", "two\n"]]);
+        let mut window = window(0, &[&["one\n", "two\n"]]);
         window.advance(6);
         window.settle();
         assert_eq!(window.rewind(Some(0)), 0);
@@ -161,11 +176,11 @@ mod tests {
 
     #[test]
     fn what_no_buffer_holds_is_forgotten() {
-        let mut window = window(&[&["one\n"], &["two\n"], &["three\n"]]);
+        let mut window = window(0, &[&["one\n"], &["two\n"], &["three\n"]]);
         window.kept = 6;
         drain(&mut window);
         window.settle();
-        assert_eq!((window.pieces.len(), window.size, window.written), (1, 6, 6));
+        assert_eq!((window.pieces.len(), window.written), (1, 6));
         window.push(Batch::of([((), "four\n")]));
         window.rewind(None);
         assert_eq!(drain(&mut window), "three\nfour\n");
@@ -173,10 +188,21 @@ mod tests {
 
     #[test]
     fn events_without_bytes_are_passed_over() {
-        let mut window = window(&[&["", "one", ""], &[""], &["two"]]);
+        let mut window = window(0, &[&["", "one", ""], &[""], &["two"]]);
         assert_eq!(drain(&mut window), "onetwo");
         window.settle();
         window.rewind(Some(3));
         assert_eq!(drain(&mut window), "two");
+    }
+
+    #[test]
+    fn small_batches_are_put_together_and_settled_each_in_its_turn() {
+        let mut window = window(8, &[&["one\n"], &["two\n"], &["three\n"]]);
+        assert_eq!(window.pieces.len(), 2);
+        assert_eq!(drain(&mut window), "one\ntwo\nthree\n");
+        window.settle();
+        window.push(Batch::of([((), "4\n")]));
+        assert_eq!((window.pieces.len(), drain(&mut window)), (2, "4\n".to_owned()));
+        assert_eq!((window.rewind(Some(3)), drain(&mut window)), (2, "three\n4\n".to_owned()));
     }
 }
