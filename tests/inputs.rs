@@ -147,6 +147,58 @@ fn logs_of_containers_are_read_as_the_kernel_tells_of_them() {
 }
 
 #[test]
+fn a_log_that_the_engine_can_not_read_to_its_end_is_tried_again() {
+    let input = format!("docker {{ read => 'api' host => 'tcp://{}' }}", faltering_engine());
+    let mut agent = started("faltering", &input, "");
+    assert_once(&mut agent, (1..=4).map(|number| format!("line {number}")).collect());
+    assert!(agent.log().contains("Error grabbing logs"), "{}", agent.log());
+}
+
+/// An engine with one container that has exited. It can't read its log to the end at once: it says so behind two lines, says nothing else
+/// the second time, and breaks a frame the third time.
+fn faltering_engine() -> SocketAddr {
+    let frame =
+        |kind: u8, text: &str| [&[kind, 0, 0, 0][..], &(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
+    let line = |number: u32| frame(1, &format!("2026-11-21T09:55:0{number}.000000000Z line {number}\n"));
+    let sorry = || frame(3, "Error grabbing logs: unexpected EOF\n");
+    let lines = |numbers: std::ops::RangeInclusive<u32>| numbers.flat_map(line).collect::<Vec<u8>>();
+    let broken = [lines(1..=3), vec![9; 16]].concat();
+    let mut tries = vec![[lines(1..=2), sorry()].concat(), sorry(), broken].into_iter();
+    let whole = lines(1..=4);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut events = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split([' ', '?']).nth(1).unwrap_or_default();
+            let body = match path.rsplit('/').next().unwrap_or_default() {
+                "logs" => tries.next().unwrap_or_else(|| whole.clone()),
+                "json" if path.ends_with("/containers/json") => br#"[{"Id":"ab","State":"exited"}]"#.to_vec(),
+                "json" => br#"{"Id":"ab","Name":"/web","HostConfig":{"LogConfig":{"Type":"json-file"}}}"#.to_vec(),
+                "info" => br#"{"Name":"node-1"}"#.to_vec(),
+                _ => Vec::new(),
+            };
+            let head =
+                "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+            stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            if path.ends_with("/events") {
+                // It goes on, without an event.
+                events.push(stream);
+            }
+        }
+    });
+    address
+}
+
+#[test]
 fn a_file_is_followed_through_rotation_truncation_and_a_kill() {
     let folder = Folder::new("tail");
     let (log, sincedb) = (folder.0.join("app.log"), folder.0.join("sincedb"));

@@ -43,6 +43,9 @@ use pass::{Mode, Pass};
 /// How long the last reading may take when the agent stops.
 const LAST: Duration = Duration::from_secs(1);
 
+/// How often in a row a stopped container's log is tried that the engine can't read.
+const TROUBLES: u32 = 10;
+
 /// What has happened to the container, counted, so that nothing is missed while nobody looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signals {
@@ -101,6 +104,8 @@ pub(crate) struct Follower {
     pub(crate) start: Start,
     /// The change of its description that was seen last.
     pub(crate) described: u64,
+    /// How often in a row the engine could not read the log, without a new line.
+    pub(crate) troubles: u32,
     /// What the container asks for.
     pub(crate) hints: Hints,
     /// The last reading has left lines that wait for others.
@@ -138,7 +143,15 @@ impl Follower {
             let next = match self.pass().await {
                 Pass::Stop => Next::Stop,
                 Pass::Stalled | Pass::Silent | Pass::Due | Pass::Uncovered(_) => Next::Again,
+                Pass::Troubled(lines) => {
+                    if lines > 0 {
+                        self.troubles = 0;
+                        delay.reset();
+                    }
+                    self.after_trouble(seen).await
+                }
                 Pass::End(lines) if lines > 0 => {
+                    self.troubles = 0;
                     delay.reset();
                     Next::Again
                 }
@@ -176,6 +189,16 @@ impl Follower {
             Ok(_) => Next::Wait,
             Err(error) => self.after_failure(&error),
         }
+    }
+
+    /// The engine could not read the log to its end. That it says so again and again means that it never will.
+    async fn after_trouble(&mut self, seen: Signals) -> Next {
+        self.troubles += 1;
+        if self.troubles < TROUBLES {
+            return Next::Pause;
+        }
+        self.troubles = 0;
+        self.after_nothing(seen).await
     }
 
     fn after_failure(&mut self, error: &ApiError) -> Next {

@@ -309,6 +309,7 @@ async fn follow(
         engine: session.engine,
         hints: shared.hints_of(&container),
         waits: false,
+        troubles: 0,
         screen: Screen::new(shared.wanted.streams(&container), shared.rate_limit),
         unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
         unreadable: false,

@@ -52,6 +52,8 @@ pub(super) enum Mode {
 pub(super) enum Pass {
     /// At the end of the stream, with so many new lines.
     End(usize),
+    /// The engine could not read the log any further, behind so many new lines.
+    Troubled(usize),
     /// The stream began too late; with this message.
     Uncovered(First),
     /// The queue was full for too long; it is not any more.
@@ -174,7 +176,7 @@ impl Follower {
         let stamps = Stamps::of_driver(&self.container.driver);
         let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
         intake.lines = Lines::new(self.strip_ansi, self.hints.multiline.clone());
-        let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0 };
+        let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0, troubled: false };
         match self.read_stream(&mut reading).await {
             Err(ended) => ended,
             Ok(()) => Pass::End(reading.lines),

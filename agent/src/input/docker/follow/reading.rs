@@ -54,6 +54,8 @@ pub(super) struct Reading {
     pub(super) gap: Option<Gap>,
     /// New lines so far.
     pub(super) lines: usize,
+    /// The engine has said that it can't read the log.
+    pub(super) troubled: bool,
 }
 
 impl Follower {
@@ -88,17 +90,25 @@ impl Follower {
                     if begun.elapsed() > TURN {
                         reading.turn = None;
                     }
-                    self.take(reading, &bytes)?;
+                    match self.take(reading, &bytes) {
+                        Err(Pass::Troubled(_)) => {
+                            self.hand_on(reading).await?;
+                            return Err(Pass::Troubled(reading.lines));
+                        }
+                        taken => taken?,
+                    }
                 }
                 Ok(None) => {
                     // A reading that did not follow may have ended in the middle of a line, which is read again then.
                     match reading.mode {
-                        Mode::Proving => reading.intake.lines.finish_overdue(),
-                        Mode::Follow | Mode::Unproved => reading.intake.finish(),
+                        // What the engine could not read may be the end of a line.
+                        Mode::Follow | Mode::Unproved if !reading.troubled => reading.intake.finish(),
+                        Mode::Follow | Mode::Unproved | Mode::Proving => reading.intake.lines.finish_overdue(),
                     }
                     self.waits = reading.intake.lines.wait_for_others();
                     self.screen.hurry();
-                    return self.hand_on(reading).await;
+                    self.hand_on(reading).await?;
+                    return if reading.troubled { Err(Pass::Troubled(reading.lines)) } else { Ok(()) };
                 }
                 Err(Waited::Failed(error)) => {
                     self.hand_on(reading).await?;
@@ -128,6 +138,7 @@ impl Follower {
     fn take(&mut self, reading: &mut Reading, bytes: &[u8]) -> Result<(), Pass> {
         let verdict = reading.intake.decode(bytes);
         for complaint in reading.intake.complaints.drain(..) {
+            reading.troubled = true;
             warn!(
                 container = self.container.name,
                 complaint, "the Docker engine has trouble with this container's log"
@@ -138,7 +149,7 @@ impl Follower {
             Ok(Verdict::Uncovered(first)) => return Err(Pass::Uncovered(first)),
             Err(corrupt) => {
                 warn!(container = self.container.name, reason = %corrupt, "the log stream can't be read any further; it is opened again");
-                return Err(Pass::End(reading.lines));
+                return Err(Pass::Troubled(reading.lines));
             }
         }
         if let Some(gap) = reading.intake.take_gap() {
