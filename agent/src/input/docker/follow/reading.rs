@@ -144,18 +144,17 @@ impl Follower {
                 complaint, "the Docker engine has trouble with this container's log"
             );
         }
-        match verdict {
-            Ok(Verdict::Go) => {}
-            Ok(Verdict::Uncovered(first)) => return Err(Pass::Uncovered(first)),
-            Err(corrupt) => {
-                warn!(container = self.container.name, reason = %corrupt, "the log stream can't be read any further; it is opened again");
-                return Err(Pass::Troubled(reading.lines));
-            }
+        if let Ok(Verdict::Uncovered(first)) = verdict {
+            return Err(Pass::Uncovered(first));
         }
+        // Before a broken frame, too: the lines before it are handed on.
         if let Some(gap) = reading.intake.take_gap() {
             self.note(reading, gap);
         }
-        Ok(())
+        verdict.map(drop).map_err(|corrupt| {
+            warn!(container = self.container.name, reason = %corrupt, "the log stream can't be read any further; it is opened again");
+            Pass::Troubled(reading.lines)
+        })
     }
 
     /// Lines are missing. The same gap is met again by each reading until the cursor has passed it.
