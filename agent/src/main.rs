@@ -1,5 +1,6 @@
 //! elkhound: arguments → settings → check → run → exit code.
 
+mod allocator;
 mod backoff;
 mod bus;
 mod cases;
@@ -42,10 +43,8 @@ use crate::cli::{Cli, Command, RunArgs};
 use crate::line::Made;
 use crate::settings::{Given, Mistake, Settings};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_up();
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),
