@@ -29,7 +29,7 @@ use super::chunk::Layers;
 use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::Container;
-use super::position::Marks;
+use super::position::{Marks, Position};
 use super::screen::Screen;
 use super::unproved::Unproved;
 use crate::random;
@@ -116,8 +116,8 @@ pub(crate) struct Follower {
     pub(crate) unproved: Unproved,
     /// Its log driver keeps nothing that could be read, which has been said.
     pub(crate) unreadable: bool,
-    /// Gaps so far, and where the last one began.
-    pub(crate) gaps: (u64, Option<i64>),
+    /// Gaps so far, and where the last one began and ended.
+    pub(crate) gaps: (u64, Option<(i64, Position)>),
     /// Whose turn it is to catch up.
     pub(crate) turns: Arc<Semaphore>,
     /// How the log is read, if it can be rotated.

@@ -42,6 +42,8 @@ pub(crate) struct Intake {
     reach: Option<Reach>,
     tty: bool,
     last: [i64; 2],
+    /// A line of this time was there before, with nothing safe.
+    expected: Option<i64>,
     /// Lines that can be handed on.
     pub(crate) lines: Lines,
     /// What the engine itself has said, since it was asked last.
@@ -53,7 +55,13 @@ impl Intake {
     pub(crate) fn new(tty: bool, stamps: Stamps, limit: usize, marks: Marks, reach: Reach) -> Self {
         let joiner = Joiner::new(limit, stamps, marks);
         let (decoder, last) = (Decoder::new(tty), [0; 2]);
-        Self { decoder, joiner, reach: Some(reach), tty, last, lines: Lines::default(), complaints: Vec::new() }
+        let (expected, lines, complaints) = (None, Lines::default(), Vec::new());
+        Self { decoder, joiner, reach: Some(reach), tty, last, expected, lines, complaints }
+    }
+
+    /// Tells a gap when the log begins later than with a line that was there before, though nothing of it is safe.
+    pub(crate) fn expect(&mut self, nanos: Option<i64>) {
+        self.expected = nanos;
     }
 
     /// Takes bytes of the stream.
@@ -62,7 +70,7 @@ impl Intake {
     /// [`CorruptHeader`], after which the stream is of no use; the lines before it are.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Verdict, CorruptHeader> {
         let mut verdict = Verdict::Go;
-        let Self { decoder, joiner, reach, tty, last, lines, complaints, .. } = self;
+        let Self { decoder, joiner, reach, tty, last, expected, lines, complaints } = self;
         let mut each = |kind, message: &[u8]| {
             let stream = match kind {
                 Kind::Stdout => Stream::Stdout,
@@ -76,6 +84,9 @@ impl Intake {
                 && !covers(reach, joiner, (stream, nanos))
             {
                 verdict = Verdict::Uncovered((stream, nanos));
+            }
+            if let Some(expected) = expected.take().filter(|expected| *expected < nanos) {
+                joiner.begins_late(expected);
             }
             let text = if *tty { text.strip_suffix(b"\r\n").unwrap_or(text) } else { text };
             joiner.message(stream, nanos, text, lines);
@@ -190,6 +201,20 @@ mod tests {
         assert_eq!(intake.take_gap(), Some(Gap { from: nanos(5), to, stream: Stream::Stdout }));
         assert_eq!(intake.take_gap(), None);
         assert_eq!(texts(&mut intake), ["six"]);
+    }
+
+    #[test]
+    fn a_log_that_begins_behind_what_was_followed_has_a_gap_though_nothing_was_safe() {
+        for (second, told) in [(2, false), (3, true)] {
+            let mut intake = intake(Marks::default(), Reach::Whole);
+            intake.expect(Some(nanos(2)));
+            let bytes = [frame(1, &stamped(second, "x\n")), frame(1, &stamped(9, "y\n"))].concat();
+            assert_eq!(intake.decode(&bytes), Ok(Verdict::Go));
+            let to = Position { nanos: nanos(i64::from(second)), ordinal: 0 };
+            let gap = Gap { from: nanos(2), to, stream: Stream::Stdout };
+            assert_eq!(intake.take_gap(), told.then_some(gap));
+            assert_eq!(texts(&mut intake), ["x", "y"]);
+        }
     }
 
     #[test]

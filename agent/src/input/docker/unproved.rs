@@ -30,21 +30,29 @@ pub(crate) struct Unproved {
     bytes: u64,
     limit: u64,
     since: Option<Instant>,
+    /// The first line that was followed, in nanoseconds.
+    first: Option<i64>,
 }
 
 impl Unproved {
     /// For a log whose files are rotated at `size` bytes: before an eighth of a file is followed it has to be read again.
     pub(crate) fn new(size: u64) -> Self {
-        Self { seen: HashSet::new(), bytes: 0, limit: (size / 8).clamp(1, 1 << 20), since: None }
+        Self { seen: HashSet::new(), bytes: 0, limit: (size / 8).clamp(1, 1 << 20), since: None, first: None }
     }
 
     /// Notes lines that came by following, and strikes out those that came before.
     pub(crate) fn add(&mut self, lines: &mut Sealed) {
         lines.lines.retain(|line| line.position.ordinal == 0 && self.seen.insert((line.stream, line.position)));
         self.bytes += lines.text.len() as u64;
-        if !lines.lines.is_empty() {
+        if let Some(line) = lines.lines.first() {
             self.since.get_or_insert_with(Instant::now);
+            self.first.get_or_insert(line.position.nanos);
         }
+    }
+
+    /// The first line that is not proved, in nanoseconds: reading again has to begin no later.
+    pub(crate) fn first(&self) -> Option<i64> {
+        self.first
     }
 
     /// Strikes out what was handed on already.
@@ -73,7 +81,7 @@ impl Unproved {
     /// The log was read again to its end.
     pub(crate) fn clear(&mut self) {
         self.seen = HashSet::new();
-        (self.bytes, self.since) = (0, None);
+        (self.bytes, self.since, self.first) = (0, None, None);
     }
 }
 
@@ -102,12 +110,12 @@ mod tests {
         let mut followed = lines(&[(1, 0), (2, 0), (5, 0), (5, 1), (2, 0), (6, 0)]);
         unproved.add(&mut followed);
         assert_eq!(stamps(&followed), [1, 2, 5, 6]);
-        assert_eq!(unproved.due(), Some(Instant::now() + LATEST));
+        assert_eq!((unproved.due(), unproved.first()), (Some(Instant::now() + LATEST), Some(1)));
         let mut again = lines(&[(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (5, 1), (6, 0), (7, 0)]);
         unproved.strike_out(&mut again);
         assert_eq!(stamps(&again), [3, 4, 5, 7]);
         unproved.clear();
-        assert!(unproved.is_empty() && unproved.due().is_none());
+        assert!(unproved.is_empty() && unproved.due().is_none() && unproved.first().is_none());
     }
 
     #[tokio::test(start_paused = true)]

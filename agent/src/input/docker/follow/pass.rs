@@ -175,6 +175,10 @@ impl Follower {
         };
         let stamps = Stamps::of_driver(&self.container.driver);
         let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
+        if self.read.is_empty() {
+            // Nothing is proved yet, but what was followed was there.
+            intake.expect(self.unproved.first());
+        }
         intake.lines = Lines::new(self.strip_ansi, self.hints.multiline.clone());
         let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0, troubled: false };
         match self.read_stream(&mut reading).await {

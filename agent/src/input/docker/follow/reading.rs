@@ -157,9 +157,10 @@ impl Follower {
         })
     }
 
-    /// Lines are missing. The same gap is met again by each reading until the cursor has passed it.
+    /// Lines are missing. The same gap is met again by each reading until the cursor has passed it; one that ends later is wider, for lines that were
+    /// followed behind it have been rotated away before they were proved, and others with them.
     fn note(&mut self, reading: &mut Reading, gap: Gap) {
-        if self.gaps.1.replace(gap.from) != Some(gap.from) {
+        if self.gaps.1.replace((gap.from, gap.to)) != Some((gap.from, gap.to)) {
             self.gaps.0 += 1;
             gap.report(&self.container.name, self.gaps.0);
             reading.gap = Some(gap);
