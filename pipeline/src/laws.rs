@@ -233,7 +233,8 @@ proptest! {
     #[test]
     fn a_decimal_is_worth_what_is_written(text in "-?(0|[1-9][0-9]{0,20})\\.[0-9]{1,12}([eE]-?[0-9]{1,2})?") {
         let decimal = Decimal::parse(&text).unwrap();
-        prop_assert_eq!(decimal.to_f64().to_bits(), text.parse::<f64>().unwrap().to_bits());
+        // Java's decimals have no negative zero, so the two zeros count as one.
+        prop_assert_eq!(decimal.to_f64(), text.parse::<f64>().unwrap());
         prop_assert_eq!(json::parse(&text, Numbers::Decimals).unwrap(), Value::Decimal(Box::new(decimal)));
     }
 }
