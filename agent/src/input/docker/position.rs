@@ -169,8 +169,10 @@ impl Resume {
             self.whole = true;
             return false;
         }
-        // The marks are one place in the log. Each new line stands behind it, so one of the marked lines has come by, if it is still there.
-        if !self.whole {
+        // The marks are one place in the log. Each new line stands behind it, so one of the marked lines has come by, if it is still there. Only a
+        // line that was held back, to be joined with others, can stand before the mark of the other stream: it proves nothing.
+        let held_back = mark.is_none() && position.nanos < self.last;
+        if !self.whole && !held_back {
             self.whole = true;
             self.gap = Some(Gap { from: self.last, to: position, stream });
         }
@@ -375,6 +377,17 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for (stream, position) in positions(&log()) {
             assert!(seen.insert(identity(stream, position)), "{stream:?} {position:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_held_back_before_the_others_mark_is_no_gap() {
+        for (next, gap) in [(7, None), (9, Some(Gap { from: 7, to: at(9, 0), stream: Stream::Stderr }))] {
+            let mut resume = Resume::after(marks(&[(Stream::Stderr, at(7, 0))]));
+            assert!(resume.is_new(Stream::Stdout, at(5, 0)));
+            assert_eq!(resume.is_new(Stream::Stderr, at(next, 0)), gap.is_some());
+            assert!(resume.is_new(Stream::Stdout, at(10, 0)));
+            assert_eq!(resume.take_gap(), gap);
         }
     }
 }
