@@ -3,14 +3,26 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(PATH):$(HOME)/.cargo/bin
 RIG := tests/rig
+STATIC := $(shell uname -m)-unknown-linux-gnu
+STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build test test-quick try bench guard fuzz compare compare-api scale short-lived lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick try bench guard fuzz compare compare-api scale short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: toolchain ## build target/release/elkhound
 	cargo build --release -p elkhound
+
+static: toolchain ## build the static, stripped binary that the image and the package hold
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release -p elkhound --target $(STATIC) \
+	  --config 'profile.release.debug=false' --config 'profile.release.strip="symbols"'
+
+image: static ## make the image elkhound:latest without a registry; IMAGE names another
+	deploy/image $(STATIC_BINARY) $(or $(IMAGE),elkhound:latest)
+
+deb: static ## make the Debian package in target/
+	deploy/package/build $(STATIC_BINARY) $${CARGO_TARGET_DIR:-target}
 
 test: toolchain ## every test: unit tests, then end to end on a real Docker engine and a real Elasticsearch
 	@$(RIG)/toolchain openssl

@@ -10,6 +10,7 @@ mod cli;
 mod conformance;
 mod contained;
 mod delivery;
+mod deploy;
 mod diagnostics;
 mod docker;
 mod harness;

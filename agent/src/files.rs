@@ -11,7 +11,8 @@ fn holds_cases(name: &str) -> bool {
     CASE_FILES.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The files that a pipeline path means: the file itself, all files of a folder but case files, or those that match a glob.
+/// The files that a pipeline path means: the file itself, all files of a folder but case files, or those that match a glob. A file that
+/// is named may be a pipe: `-t -f /dev/stdin` checks what another program writes.
 ///
 /// # Errors
 /// A folder that can't be read.
@@ -19,7 +20,7 @@ pub(crate) fn pipeline(path: &str) -> io::Result<Vec<PathBuf>> {
     if Path::new(path).is_dir() {
         return entries(Path::new(path), |name| !name.starts_with('.') && !name.ends_with('~') && !holds_cases(name));
     }
-    if Path::new(path).is_file() {
+    if Path::new(path).exists() {
         return Ok(vec![path.into()]);
     }
     matching(path)

@@ -78,7 +78,17 @@ impl Engine {
 
     /// Its address.
     pub(crate) fn host(&self) -> String {
-        format!("unix://{}", self.runtime.join("docker.sock").display())
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Where it keeps its containers, their log files among them.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.data.join("data")
+    }
+
+    /// Its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.runtime.join("docker.sock")
     }
 
     /// Docker's own client, for this engine.
@@ -116,7 +126,7 @@ impl Drop for Engine {
             let _ = child.wait();
         }
         // Some versions mount their data folder on itself and leave that behind.
-        run(Command::new("umount").arg(self.data.join("data")));
+        run(Command::new("umount").arg(self.root()));
         run(&mut shared(&["network", "rm", &self.bridge]));
         let _ = fs::remove_dir_all(&self.runtime);
         let _ = fs::remove_dir_all(&self.data);

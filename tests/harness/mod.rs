@@ -47,13 +47,14 @@ pub(crate) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut()
 }
 
 /// Runs a program to its end and returns what it wrote to its standard output; any failure fails the test.
-fn output_of(command: &mut Command) -> String {
+pub(crate) fn output_of(command: &mut Command) -> String {
     let output = run(command);
     assert!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-fn run(command: &mut Command) -> Output {
+/// Runs a program to its end, whatever that is.
+pub(crate) fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 

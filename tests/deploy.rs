@@ -1,0 +1,243 @@
+//! What `deploy/` gives to operators, on a real Swarm of one node: stacks, a rolling change of the pipeline file, a drain, a plain container, the package.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Elasticsearch, Engine, binary, eventually, output_of, repository, run};
+
+/// How long a change of the Swarm may take until documents show it.
+const SETTLED: Duration = Duration::from_secs(120);
+
+/// An engine that is a Swarm of one node, with elk_net, elkhound's image and an Elasticsearch that its containers reach.
+struct Swarm {
+    engine: Engine,
+    elasticsearch: Elasticsearch,
+    folder: PathBuf,
+    index: String,
+}
+
+impl Swarm {
+    fn start(name: &str) -> Self {
+        let engine = Engine::start(name, Vec::new());
+        let folder = std::env::temp_dir().join(format!("elkhound-deploy-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        output_of(&mut engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]));
+        let elasticsearch = Elasticsearch::own(name, &["http.host=0.0.0.0"]);
+        let index = format!("elkhound-{name}-{}", std::process::id());
+        let swarm = Self { engine, elasticsearch, folder, index };
+        let made = swarm.script("network.sh", &[]);
+        assert!(made.starts_with("made elk_net (driver overlay, subnet 10.32.200.0/24)"), "{made}");
+        assert_eq!(swarm.script("network.sh", &[]), "elk_net is there already (driver overlay)");
+        let binary = stripped(&swarm.folder);
+        swarm.script("image", &[&binary.to_string_lossy(), "elkhound:test"]);
+        swarm
+    }
+
+    /// A script of `deploy/`, as an operator runs it on a manager.
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let port = self.elasticsearch.url().rsplit(':').next().unwrap().to_owned();
+        let mut command = Command::new(repository("deploy").join(name));
+        command
+            .args(arguments)
+            .env("DOCKER_HOST", self.engine.host())
+            .env("DOCKER_ROOT", self.engine.root())
+            .env("DOCKER_SOCKET", self.engine.socket())
+            .env("ELKHOUND_IMAGE", "elkhound:test")
+            .env("ELASTICSEARCH_URL", format!("http://{}:{port}", self.gateway()))
+            .env("ELASTICSEARCH_INDEX", &self.index);
+        command
+    }
+
+    fn script(&self, name: &str, arguments: &[&str]) -> String {
+        output_of(&mut self.command(name, arguments))
+    }
+
+    /// This host, as containers of the Swarm see it.
+    fn gateway(&self) -> String {
+        let format = "{{(index .IPAM.Config 0).Gateway}}";
+        output_of(&mut self.engine.docker(&["network", "inspect", "--format", format, "docker_gwbridge"]))
+    }
+
+    /// The pipeline file of `deploy/`, with a filter that marks its events.
+    fn pipeline(&self, version: &str) -> PathBuf {
+        let text = fs::read_to_string(repository("deploy/pipelines/logstash.conf")).unwrap();
+        let mark = format!("filter {{ mutate {{ add_field => {{ \"version\" => \"{version}\" }} }} }}\noutput {{");
+        let file = self.folder.join(format!("{version}.conf"));
+        fs::write(&file, text.replace("output {", &mark)).unwrap();
+        file
+    }
+
+    /// Two containers that count, and say a last word when they are stopped, as a stack has them.
+    fn deploy_application(&self) {
+        let file = self.folder.join("app.yml");
+        let image = crate::harness::from_rig("RIG_IMAGE");
+        // The shell heeds a signal between two commands only.
+        let script = "trap 'echo last words; exit' TERM; i=0; while usleep 20000; do i=$$((i+1)); [ $$i -gt 1500 ] || echo line $$i; done";
+        let service = format!(
+            "image: \"{image}\", command: [sh, -c, \"{script}\"], stop_grace_period: 5s, deploy: {{replicas: 2}}"
+        );
+        fs::write(&file, format!("version: \"3.8\"\nservices:\n  web: {{{service}}}\n")).unwrap();
+        output_of(self.engine.docker(&["stack", "deploy", "--compose-file"]).arg(&file).arg("app"));
+    }
+
+    /// The names of the containers of the application that run, or with `--all` that there are.
+    fn application(&self, options: &[&str]) -> Vec<String> {
+        let filter = "label=com.docker.swarm.service.name=app_web";
+        let mut command = self.engine.docker(&["ps", "--filter", filter, "--format", "{{.Names}}"]);
+        output_of(command.args(options)).lines().map(str::to_owned).collect()
+    }
+
+    /// What the engine has of the application, a line of which container each.
+    fn written(&self) -> BTreeSet<(String, String)> {
+        let lines = |name: String| {
+            let lines = self.engine.lines(&name);
+            lines.into_iter().map(move |line| (name.clone(), line))
+        };
+        self.application(&["--all"]).into_iter().flat_map(lines).collect()
+    }
+
+    fn documents(&self) -> Vec<Value> {
+        let indices = format!("{}-*", self.index);
+        // Before the first document there is no index that could be searched.
+        if self.elasticsearch.count(&indices) == 0 { Vec::new() } else { self.elasticsearch.sources(&indices) }
+    }
+
+    /// Waits for a document that fits.
+    fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+        eventually(what, SETTLED, || {
+            let found = self.documents();
+            if found.iter().any(|hit| fits(&hit["_source"])) { Ok(()) } else { Err(self.tasks()) }
+        });
+    }
+
+    /// Ends all tasks of the node, as before it is taken down, and waits for that; `rest` is how many plain containers stay.
+    fn drain(&self, rest: usize) {
+        self.availability("drain");
+        eventually("the end of all tasks", SETTLED, || {
+            let running = output_of(&mut self.engine.docker(&["ps", "--quiet"]));
+            if running.lines().count() == rest { Ok(()) } else { Err(running) }
+        });
+    }
+
+    fn availability(&self, availability: &str) {
+        let node = output_of(&mut self.engine.docker(&["node", "ls", "--format", "{{.ID}}"]));
+        output_of(&mut self.engine.docker(&["node", "update", "--availability", availability, &node]));
+    }
+
+    /// Waits for what each of these containers says when it is stopped.
+    fn until_last_words(&self, containers: &[String]) {
+        for name in containers {
+            self.until("the last words of a container that a drain has ended", |it| {
+                line_of(it) == (name.clone(), "last words".to_owned())
+            });
+        }
+    }
+
+    /// What the Swarm says of the agent's tasks.
+    fn tasks(&self) -> String {
+        let arguments = ["service", "ps", "--no-trunc", "--format", "{{.CurrentState}} {{.Error}}", "log_elkhound"];
+        String::from_utf8_lossy(&run(&mut self.engine.docker(&arguments)).stdout).into_owned()
+    }
+
+    /// Every line that the engine has is indexed once, and nothing else of these containers.
+    fn assert_exactly_once(&self) {
+        eventually("the same lines in the engine and in Elasticsearch", SETTLED, || {
+            let found: Vec<(String, String)> = self.documents().iter().map(|hit| line_of(&hit["_source"])).collect();
+            let once: BTreeSet<_> = found.iter().cloned().collect();
+            let written = self.written();
+            let missing: Vec<_> = written.difference(&once).take(5).collect();
+            let doubled = found.iter().filter(|(name, _)| name.starts_with("app_web")).count()
+                - once.iter().filter(|(name, _)| name.starts_with("app_web")).count();
+            if missing.is_empty() && doubled == 0 {
+                Ok(())
+            } else {
+                Err(format!("missing: {missing:?}, {doubled} doubled"))
+            }
+        });
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        run(&mut self.engine.docker(&["rm", "--force", "elkhound"]));
+        for stack in ["app", "log"] {
+            run(&mut self.engine.docker(&["stack", "rm", stack]));
+        }
+        run(&mut self.engine.docker(&["swarm", "leave", "--force"]));
+        run(&mut self.engine.docker(&["network", "rm", "docker_gwbridge"]));
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The built agent without what debuggers need, which would be ten times as much to copy and to pack.
+fn stripped(folder: &Path) -> PathBuf {
+    let small = folder.join("elkhound");
+    output_of(Command::new("strip").arg("-o").arg(&small).arg(binary()));
+    small
+}
+
+/// The container and the text of a document.
+fn line_of(source: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&source["container"]["name"]), text(&source["message"]))
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain() {
+    let swarm = Swarm::start("swarm");
+    swarm.deploy_application();
+    swarm.script("log.sh", &[&swarm.pipeline("1").to_string_lossy()]);
+    swarm.until("documents of the first pipeline", |it| it["version"] == "1");
+
+    let broken = swarm.folder.join("broken.conf");
+    fs::write(&broken, "input { docker { } }\nfilter { mutat { } }\n").unwrap();
+    let refused = run(&mut swarm.command("log.sh", &[&broken.to_string_lossy()]));
+    let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+    assert!(!refused.status.success() && said.contains("mutat") && said.contains("is not deployed"), "{said}");
+
+    swarm.script("log.sh", &[&swarm.pipeline("2").to_string_lossy()]);
+    swarm.until("documents of the second pipeline", |it| it["version"] == "2");
+
+    let before = swarm.application(&["--all"]);
+    swarm.drain(0);
+    swarm.availability("active");
+    swarm.until("documents of containers that came after the drain", |it| {
+        let (name, _) = line_of(it);
+        name.starts_with("app_web") && !before.contains(&name)
+    });
+    swarm.until_last_words(&before);
+    swarm.assert_exactly_once();
+
+    // The agent as a plain container ships what a drain makes the others say, and it has no cursor of the one before it.
+    output_of(&mut swarm.engine.docker(&["stack", "rm", "log"]));
+    let running = swarm.application(&[]);
+    let said = swarm.script("run.sh", &[]);
+    assert!(said.ends_with("elkhound runs on network elk_net; 'docker logs elkhound' shows what it says"), "{said}");
+    swarm.drain(1);
+    swarm.until_last_words(&running);
+    swarm.assert_exactly_once();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn the_package_holds_what_a_host_needs() {
+    let folder = std::env::temp_dir().join(format!("elkhound-package-{}", std::process::id()));
+    let script = repository("deploy/package/build");
+    fs::create_dir_all(&folder).unwrap();
+    let package = output_of(Command::new(script).arg(stripped(&folder)).arg(&folder));
+    let root = folder.join("root");
+    output_of(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&root));
+    let unit = fs::read_to_string(root.join("lib/systemd/system/elkhound.service")).unwrap();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStartPre=")).unwrap();
+    // The check that the unit makes before it starts the agent, with what the package brings.
+    let arguments = start.split(' ').skip(1).map(|word| word.replace("/etc/", &format!("{}/etc/", root.display())));
+    let said = output_of(Command::new(root.join("usr/bin/elkhound")).args(arguments));
+    assert_eq!(said, "Configuration OK");
+    fs::remove_dir_all(&folder).unwrap();
+}
