@@ -43,6 +43,14 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn what_another_program_writes_is_checked() {
+    let output = elkhound(&["-t", "-f", "/dev/stdin"], "input { stdin { } } output { stdout { } }");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Configuration OK\n");
+    let output = elkhound(&["-t", "-f", "/dev/stdin"], "input { stdin { } } output { stdot { } }");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/dev/stdin:1:30"), "{output:?}");
+}
+
+#[test]
 fn events_are_printed_for_people() {
     let out = pipe("input { stdin { codec => json_lines } } output { stdout { } }", EVENT);
     let expected = "{\n    \"@timestamp\" => 2026-11-21T09:43:24.000Z,\n      \"@version\" => \"1\",\n          \"host\" => \"h\",\n       \"message\" => \"a\",\n             \"n\" => 1.5,\n          \"list\" => [\n        [0] 1,\n        [1] \"b\"\n    ]\n}\n";
