@@ -54,6 +54,15 @@ impl Source {
         self.lines.extend(breaks.map(|(at, _)| start.saturating_add(offset(at + 1))));
     }
 
+    /// Puts spaces in the place of a stretch of the text, so that whatever stands behind it keeps its place. A stretch that does not begin and end
+    /// between characters is left alone.
+    pub fn blank(&mut self, start: u32, end: u32) {
+        let stretch = start as usize..end as usize;
+        let Some(text) = self.text.get(stretch.clone()) else { return };
+        let blank: String = text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+        self.text.replace_range(stretch, &blank);
+    }
+
     /// The joined text.
     pub fn text(&self) -> &str {
         &self.text
@@ -114,6 +123,17 @@ fn offset(length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_blanked_stretch_keeps_the_places_behind_it() {
+        let mut source = Source::of("a", "é {\n}\nx");
+        let x = source.text().len() as u32 - 1;
+        let before = source.place(x).to_string();
+        source.blank(0, x);
+        assert_eq!((source.text(), source.place(x).to_string()), ("    \n \nx", before));
+        source.blank(0, 99);
+        assert_eq!(source.text(), "    \n \nx");
+    }
 
     #[test]
     fn offsets_lead_back_to_their_file() {
