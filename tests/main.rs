@@ -9,6 +9,7 @@ mod cases;
 mod cli;
 mod conformance;
 mod contained;
+mod dead_letters;
 mod delivery;
 mod deploy;
 mod diagnostics;

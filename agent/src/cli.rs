@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Prints the settings that are in force, and where each comes from
     Settings(RunArgs),
+    /// Lists, shows, replays and removes what Elasticsearch refused for good (the dead letter queue)
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Prints a plugin's documentation, or the list of plugins
     Docs {
         /// The plugin, for example `grok`
@@ -102,6 +105,67 @@ pub(crate) struct TestArgs {
     /// Files with one case a line, in the form of the conformance corpus
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["paths", "junit"])]
     pub(crate) cases: Vec<PathBuf>,
+}
+
+/// What can be done with a dead letter queue.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Lists queues and their segments, with counts, times and kinds of errors
+    List(RunArgs),
+    /// Prints entries of a pipeline's queue
+    Show(DlqShow),
+    /// Sends the events through a pipeline, whose inputs are left out; the entries stay
+    Replay(DlqReplay),
+    /// Removes segments
+    Remove(DlqRemove),
+}
+
+/// Flags of `elkhound dlq show`.
+#[derive(Args, Debug)]
+pub(crate) struct DlqShow {
+    /// Only entries whose error, reason or index has this text in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Only the last so many
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// The entries as they are, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The events alone, one a line, as `stdin { codec => json_lines }` reads them
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) events: bool,
+    /// Where the queue is.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Flags of `elkhound dlq replay`.
+#[derive(Args, Debug)]
+pub(crate) struct DlqReplay {
+    /// Only entries whose error, reason or index has this text in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Only entries from this time on, such as 2026-11-21T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Leave out the pipeline's filters, too: the events have been through them once
+    #[arg(long)]
+    pub(crate) outputs_only: bool,
+    /// Where the queue is, and the pipeline.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Flags of `elkhound dlq remove`.
+#[derive(Args, Debug)]
+pub(crate) struct DlqRemove {
+    /// The last segment to be removed
+    #[arg(long, value_name = "SEGMENT")]
+    pub(crate) through: u64,
+    /// Where the queue is.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 }
 
 /// Flags of `elkhound trace`.

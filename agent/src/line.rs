@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::bus::Bus;
+use crate::dead_letters::DeadLetters;
 use crate::input::{self, Input};
 use crate::limit::Limit;
 use crate::output::{self, Output};
@@ -97,12 +98,15 @@ fn make_one(
         give_up: shared.give_up.clone(),
         bus: Arc::clone(shared.bus),
         pipeline: number,
+        number: 0,
+        dead_letters: pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings))),
     };
     let mut maker =
         Maker { setup: &setup, data: &data, host: shared.host, world: &world, diagnostics: &mut diagnostics };
     let inputs =
         compiled.inputs.iter().enumerate().filter_map(|(number, plugin)| maker.input(number, plugin)).collect();
-    let outputs = compiled.outputs.iter().filter_map(|plugin| maker.output(plugin)).collect();
+    let outputs =
+        compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
     (Line { plan: Arc::new(compiled.plan), inputs, outputs }, diagnostics)
 }
 
@@ -112,10 +116,13 @@ fn state_folder(data: &Path, id: &str) -> PathBuf {
     if id == "main" {
         return data.to_owned();
     }
+    data.join(format!("pipeline-{}", folder_name(id)))
+}
+
+/// A pipeline's id as the name of a folder.
+pub(crate) fn folder_name(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let name: String =
-        id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02x}") }).collect();
-    data.join(format!("pipeline-{name}"))
+    id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02x}") }).collect()
 }
 
 /// The world as plugins see it when they are made: this machine's files and clock.
@@ -199,13 +206,13 @@ impl Maker<'_> {
         Some((input?, decoration))
     }
 
-    fn output(&mut self, plugin: &Plugin) -> Option<Box<dyn Output>> {
+    fn output(&mut self, number: usize, plugin: &Plugin) -> Option<Box<dyn Output>> {
         let Some(kind) = output::find(&plugin.name) else {
             self.diagnostics.extend(unknown("output", plugin, output::KINDS.iter().map(|kind| kind.name)));
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
-        let output = (kind.build)(&mut options, self.world);
+        let output = (kind.build)(&mut options, &output::World { number, ..self.world.clone() });
         options.finish();
         output
     }

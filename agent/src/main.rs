@@ -6,6 +6,7 @@ mod bus;
 mod cases;
 mod cli;
 mod clock;
+mod dead_letters;
 mod difference;
 mod docs;
 mod files;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
         Some(Command::Settings(args)) => print_settings(args),
+        Some(Command::Dlq(command)) => dead_letters::command::run(command),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };
@@ -69,10 +71,16 @@ fn reader_has_gone(error: &anyhow::Error) -> bool {
 }
 
 fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
+    run_changed(args, |_, _| {})
+}
+
+/// Runs the pipelines of these arguments after `change` has had their texts.
+fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) -> Result<ExitCode> {
     let mut given = Given::collect(args);
     let settings = given.meant();
     log::start(&settings.log);
-    let sources = sources(&settings, &mut given.mistakes);
+    let mut sources = sources(&settings, &mut given.mistakes);
+    change(&settings, &mut sources);
     complain(&given);
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)

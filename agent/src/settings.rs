@@ -29,7 +29,8 @@ use self::table::{ROWS, Row};
 use self::written::{Layer, Layers, Origin};
 pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
-use crate::variables;
+use crate::line::folder_name;
+use crate::{dead_letters, variables};
 
 /// The byte budget of everything in flight. Encoded documents are a few times larger than their lines, and the inputs charge for that.
 const IN_FLIGHT: usize = 24 << 20;
@@ -73,6 +74,8 @@ pub(crate) struct PipelineSettings {
     pub(crate) ecs: Ecs,
     /// Whether `\n` and the like mean something in strings.
     pub(crate) support_escapes: bool,
+    /// Where documents go that are refused for good, if they are kept.
+    pub(crate) dead_letters: Option<dead_letters::Settings>,
 }
 
 /// A pipeline's text, and where that was said.
@@ -154,6 +157,13 @@ impl Given {
             _ => "info",
         };
         LogSettings { level: level.to_owned(), json: layers.value("log.format") == Some("json") }
+    }
+
+    /// The folder of all dead letter queues, and the pipeline whose queue is meant when none is named.
+    pub(crate) fn dead_letters(&self) -> (PathBuf, String) {
+        let process = [&self.flags, &self.variables, &self.file];
+        let layers = Layers(&process);
+        (dead_letter_folder(layers), layers.value("pipeline.id").unwrap_or_default().to_owned())
     }
 
     fn pipelines(&mut self) -> Vec<PipelineSettings> {
@@ -257,7 +267,27 @@ fn meant(layers: Layers<'_>) -> Option<PipelineSettings> {
         order: order(layers.value("pipeline.ordered").unwrap_or_default(), workers),
         ecs: Ecs::parse(layers.value("pipeline.ecs_compatibility").unwrap_or_default()).unwrap_or(Ecs::V8),
         support_escapes: layers.is_on("config.support_escapes"),
+        dead_letters: layers.is_on("dead_letter_queue.enable").then(|| dead_letters(layers)),
     })
+}
+
+/// The pipeline's dead letter queue.
+fn dead_letters(layers: Layers<'_>) -> dead_letters::Settings {
+    let older = layers.value("dead_letter_queue.storage_policy") == Some("drop_older");
+    let limits = dead_letters::Limits {
+        bytes: layers.value("dead_letter_queue.max_bytes").and_then(table::size).unwrap_or(1 << 30),
+        policy: if older { dead_letters::Policy::DropOlder } else { dead_letters::Policy::DropNewer },
+        age: layers.value("dead_letter_queue.retain.age").and_then(table::time),
+        flush: Duration::from_millis(layers.number("dead_letter_queue.flush_interval").unwrap_or(5000) as u64),
+    };
+    let id = layers.value("pipeline.id").unwrap_or_default();
+    dead_letters::Settings { folder: dead_letter_folder(layers).join(folder_name(id)), limits }
+}
+
+/// The folder of all dead letter queues.
+fn dead_letter_folder(layers: Layers<'_>) -> PathBuf {
+    let of_data = || Path::new(layers.value("path.data").unwrap_or_default()).join("dead_letter_queue");
+    layers.value("path.dead_letter_queue").filter(|path| !path.is_empty()).map_or_else(of_data, PathBuf::from)
 }
 
 fn order(mode: &str, workers: usize) -> Order {

@@ -30,6 +30,7 @@ pub(crate) mod input {
 pub(crate) mod output {
     pub(crate) mod elasticsearch {
         pub(crate) mod action;
+        pub(crate) mod attached;
         pub(crate) mod bulk;
         pub(crate) mod target;
     }

@@ -91,7 +91,7 @@ impl Line {
             self.encoder.encode(&event, &mut receipt, &mut self.body).expect("the index is a plain text");
         }
         black_box(&self.body.bytes);
-        self.body.receipts.drain(..).flatten().for_each(Receipt::acknowledge);
+        self.body.attached.drain(..).filter_map(|attached| attached.receipt).for_each(Receipt::acknowledge);
         let bytes = std::mem::take(&mut self.body.bytes);
         self.body.reuse(bytes);
     }

@@ -189,6 +189,8 @@ fn encoder() -> Encoder {
         document_id: None,
         more: Vec::new(),
         ids: &IDS,
+        keeps: false,
+        names_fully: false,
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 pub(crate) use crate::option::{option, port};
 
+pub(crate) mod dead_letter_queue;
 pub(crate) mod docker;
 pub(crate) mod file;
 pub(crate) mod generator;
@@ -81,8 +82,16 @@ pub(crate) struct Kind {
 pub(crate) const ECS_MODES: OptionKind = OptionKind::OneOf(&["disabled", "v1", "v8"]);
 
 /// All inputs, sorted by name.
-pub(crate) const KINDS: &[&Kind] =
-    &[&docker::KIND, &file::KIND, &generator::KIND, &pipeline::KIND, &stdin::KIND, &tcp::KIND, &udp::KIND];
+pub(crate) const KINDS: &[&Kind] = &[
+    &dead_letter_queue::KIND,
+    &docker::KIND,
+    &file::KIND,
+    &generator::KIND,
+    &pipeline::KIND,
+    &stdin::KIND,
+    &tcp::KIND,
+    &udp::KIND,
+];
 
 /// The input called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {

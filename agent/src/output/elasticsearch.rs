@@ -39,6 +39,11 @@
 //! halved until the document at fault stands alone. A document that Elasticsearch will never take (a mapping conflict) is
 //! logged with index, reason and remedy, counted, and acknowledged, so it holds nothing up.
 //!
+//! With `dead_letter_queue.enable` such an event goes to the dead letter queue, and is acknowledged when it is on disk there: what is refused with
+//! 400, 404, 413 or one of `dlq_custom_codes`, and what can't be made a document, as when the index is named by a field that the event lacks
+//! (`dlq_on_failed_indexname_interpolation`). `elkhound dlq` lists, shows and replays it; the `dead_letter_queue` input reads it. What came from there
+//! is not put there again.
+//!
 //! ## Differences from Logstash
 //!
 //! The default action is `create`, and a conflict (409) is success. Requests are bounded by bytes and age, not by the number of events, and
@@ -46,12 +51,14 @@
 
 mod action;
 mod answer;
+mod attached;
 mod bulk;
 mod client;
 mod connection;
 #[cfg(test)]
 mod fake;
 mod options;
+mod refused;
 mod sender;
 mod target;
 mod verdict;
@@ -71,16 +78,15 @@ use flume::{Receiver, Sender as Channel};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
-use self::action::{Choice, Unencodable, Update};
+use self::action::{Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
 use self::client::Client;
+use self::refused::Letterbox;
 use self::sender::{Quiet, Sender, Stats};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
-use crate::limit::Limit;
 use crate::random;
 
 /// The row of the table.
@@ -101,6 +107,12 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
     let ecs = world.setup.ecs_of(options);
+    let letters = world.dead_letters.clone().map(|queue| Letterbox {
+        queue,
+        plugin_id: options.text("id").unwrap_or_else(|| format!("output-{}", world.number + 1)),
+        give_up: world.give_up.clone(),
+    });
+    let never = never(options)?;
     let encoder = Encoder {
         action: Choice::read(options)?,
         update: Update::read(options),
@@ -108,6 +120,8 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         document_id: options.text("document_id").map(|text| Template::parse(&text)),
         more: bulk::MORE.iter().filter_map(|(name, key)| Some((*key, Template::parse(&options.text(name)?)))).collect(),
         ids: &IDS,
+        keeps: letters.is_some(),
+        names_fully: letters.is_some() && options.boolean("dlq_on_failed_indexname_interpolation", true),
     };
     let limits = Limits {
         bytes: options.bytes("bulk_max_bytes", 1 << 20).max(1) as usize,
@@ -122,8 +136,20 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
     Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
         let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
-        Delivery { client, backoff, quiet, runtime, give_up, waiting, used }
+        Delivery { client, backoff, quiet, never, letters, runtime, give_up, waiting, used }
     })))
+}
+
+/// The statuses on which documents are refused for good beside those that always are.
+fn never(options: &mut Options<'_>) -> Option<Arc<[u16]>> {
+    let codes: Vec<i64> =
+        options.texts("dlq_custom_codes").iter().filter_map(|code| code.trim().parse().ok()).collect();
+    if let Some(code) = codes.iter().find(|code| !(300..600).contains(*code) || **code == 409) {
+        let message = format!("`{code}` is no status of a document that is refused");
+        options.fail("dlq_custom_codes", &message, "give statuses from 300 to 599; 2xx and 409 mean that it is there");
+        return None;
+    }
+    Some(codes.into_iter().map(|code| code as u16).collect())
 }
 
 fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
@@ -147,6 +173,7 @@ struct Elasticsearch {
     bodies: Channel<Body>,
     /// Bodies that were sent and can be filled again.
     spare: Receiver<Body>,
+    letters: Option<Letterbox>,
     /// What the senders need; taken when they start.
     delivery: Option<Delivery>,
     senders: JoinSet<()>,
@@ -157,6 +184,8 @@ struct Delivery {
     client: Client,
     backoff: Backoff,
     quiet: Quiet,
+    never: Arc<[u16]>,
+    letters: Option<Letterbox>,
     runtime: Handle,
     give_up: CancellationToken,
     waiting: Receiver<Body>,
@@ -173,20 +202,26 @@ impl Elasticsearch {
         // A body may wait while all senders are busy: one more would only use memory.
         let (bodies, waiting) = flume::bounded(1);
         let (used, spare) = flume::bounded(requests + 1);
-        let delivery = Some(delivery(waiting, used));
-        Self { encoder, limits, requests, bodies, spare, delivery, senders: JoinSet::new() }
+        let delivery = delivery(waiting, used);
+        let letters = delivery.letters.clone();
+        let delivery = Some(delivery);
+        Self { encoder, limits, requests, bodies, spare, letters, delivery, senders: JoinSet::new() }
     }
 }
 
 impl Output for Elasticsearch {
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        let Delivery { client, backoff, quiet, runtime, give_up, waiting, used } = delivery;
+        let Delivery { client, backoff, quiet, never, letters, runtime, give_up, waiting, used } = delivery;
+        if let Some(letters) = &letters {
+            letters.queue.start(&runtime);
+        }
         let (client, stats, quiet) = (Arc::new(client), Arc::new(Stats::default()), Arc::new(quiet));
         for _ in 0..self.requests {
             let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), give_up.clone());
             let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
-            let sender = Sender { client, quiet, backoff, give_up, stats, spare };
+            let (never, letters) = (Arc::clone(&never), letters.clone());
+            let sender = Sender { client, quiet, backoff, give_up, never, letters, stats, spare };
             self.senders.spawn_on(sender.run(waiting.clone()), &runtime);
         }
     }
@@ -197,6 +232,7 @@ impl Output for Elasticsearch {
             limits: self.limits,
             bodies: self.bodies.clone(),
             spare: self.spare.clone(),
+            letters: self.letters.clone(),
             body: Body::default(),
             left: None,
         })
@@ -215,6 +251,8 @@ struct BulkWriter {
     limits: Limits,
     bodies: Channel<Body>,
     spare: Receiver<Body>,
+    /// Where events go that can't be made documents.
+    letters: Option<Letterbox>,
     body: Body,
     /// When the last request left.
     left: Option<Instant>,
@@ -224,8 +262,7 @@ impl Writer for BulkWriter {
     fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
         let mut receipt = receipt;
         if let Err(broken) = self.encoder.encode(event, &mut receipt, &mut self.body) {
-            report_broken(&broken);
-            receipt.into_iter().for_each(Receipt::acknowledge);
+            refused::settle_unencodable(event, receipt, &broken, self.letters.as_ref());
         }
         if self.body.bytes.len() >= self.limits.bytes {
             self.hand_on(Instant::now());
@@ -264,16 +301,6 @@ impl BulkWriter {
     }
 }
 
-fn report_broken(broken: &Unencodable) {
-    static LIMIT: Limit = Limit::new();
-    if let Some(suppressed) = LIMIT.pass() {
-        error!(
-            suppressed,
-            "an event could not be made a document and is given up: {broken}; correct the elasticsearch output"
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +311,8 @@ mod tests {
         let limits = Limits { bytes: 1 << 20, delay: Duration::from_secs(1) };
         let encoder = bulk::testing::encoder("logs");
         let (_used, spare) = flume::bounded(1);
-        let mut writer = BulkWriter { encoder, limits, bodies, spare, body: Body::default(), left: None };
+        let body = Body::default();
+        let mut writer = BulkWriter { encoder, limits, bodies, spare, letters: None, body, left: None };
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(writer.tick(start), None);

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
+use crate::dead_letters::DeadLetters;
 use crate::option::{option, required};
 
 mod batches;
@@ -40,6 +41,7 @@ pub(crate) trait Output: Send {
 }
 
 /// What an output's constructor is given beside its options.
+#[derive(Clone)]
 pub(crate) struct World<'a> {
     /// ECS mode, files and time.
     pub(crate) setup: &'a Setup<'a>,
@@ -51,6 +53,10 @@ pub(crate) struct World<'a> {
     pub(crate) bus: Arc<Bus>,
     /// The pipeline's number on the bus.
     pub(crate) pipeline: usize,
+    /// The output's number in the pipeline.
+    pub(crate) number: usize,
+    /// Where events go that are refused for good, when the settings say so.
+    pub(crate) dead_letters: Option<Arc<DeadLetters>>,
 }
 
 /// A row of the table.

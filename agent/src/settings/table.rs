@@ -3,6 +3,8 @@
 //! The names are Logstash's. A setting that elkhound does not act on is in the table too, so that an old `logstash.yml` is taken as it is; whoever
 //! sets one to something else than what happens anyway is told so.
 
+use std::time::Duration;
+
 use elkhound_config::suggest;
 
 /// A setting.
@@ -110,17 +112,23 @@ pub(crate) const ROWS: &[Row] = &[
         Works,
     )
     .short('t'),
-    of_pipeline("dead_letter_queue.enable", Switch, "false", "keep refused documents", NotYet(&["false"])),
-    of_pipeline("dead_letter_queue.flush_check_interval", Number(0), "1000", DEAD_LETTERS, NotYet(&["1000"])),
-    of_pipeline("dead_letter_queue.flush_interval", Number(0), "5000", DEAD_LETTERS, NotYet(&["5000"])),
-    of_pipeline("dead_letter_queue.max_bytes", Size, "1024mb", DEAD_LETTERS, NotYet(&["1024mb"])),
-    of_pipeline("dead_letter_queue.retain.age", Text, "", DEAD_LETTERS, NotYet(&[])),
+    of_pipeline("dead_letter_queue.enable", Switch, "false", "Keep documents that are refused for good", Works),
+    of_pipeline("dead_letter_queue.flush_check_interval", Number(0), "1000", "part of the dead letter queue", NO_CHECK),
+    of_pipeline(
+        "dead_letter_queue.flush_interval",
+        Number(0),
+        "5000",
+        "Milliseconds after which a segment is closed that nothing is written to",
+        Works,
+    ),
+    of_pipeline("dead_letter_queue.max_bytes", Size, "1024mb", "How large the dead letter queue may become", Works),
+    of_pipeline("dead_letter_queue.retain.age", Time, "", "How long refused documents are kept, such as 7d", Works),
     of_pipeline(
         "dead_letter_queue.storage_policy",
         OneOf(&["drop_newer", "drop_older"]),
         "drop_newer",
-        DEAD_LETTERS,
-        NotYet(&["drop_newer"]),
+        "What is lost when the dead letter queue is full",
+        Works,
     ),
     row(
         "event_api.tags.illegal",
@@ -169,7 +177,13 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .short('f'),
     row("path.data", Text, "/var/lib/elkhound", "Folder for cursors and other state", Works),
-    of_pipeline("path.dead_letter_queue", Text, "", DEAD_LETTERS, NotYet(&[])),
+    of_pipeline(
+        "path.dead_letter_queue",
+        Text,
+        "",
+        "Folder of the dead letter queues; without it `dead_letter_queue` in path.data",
+        Works,
+    ),
     row("path.logs", Text, "", "a folder for logs", Effect::None("elkhound logs on standard error")).short('l'),
     row("path.plugins", Any, "", "plugins in Ruby", Effect::None("elkhound's plugins are built in")).short('p'),
     of_pipeline("path.queue", Text, "", DISK_QUEUE, NotYet(&[])),
@@ -226,9 +240,9 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const BOTH: &[&str] = &["true", "false"];
-const DEAD_LETTERS: &str = "part of the dead letter queue";
 const DISK_QUEUE: &str = "part of the queue on disk";
 const NO_SUPERUSER: Effect = Effect::None("elkhound runs as whoever starts it");
+const NO_CHECK: Effect = Effect::None("segments are looked at as often as dead_letter_queue.flush_interval says");
 const NO_CLOUD: Effect = Effect::None("set hosts, user and password of the elasticsearch output");
 const NO_KEYSTORE: Effect = Effect::None("secrets are read from NAME_FILE or /run/secrets/NAME");
 const NO_MONITORING: Effect = Effect::None("elkhound does not ship figures about itself into a cluster");
@@ -274,8 +288,8 @@ impl Row {
             },
             Switch => (!BOTH.contains(&value)).then(|| "it takes true or false".into()),
             OneOf(words) => (!words.contains(&value)).then(|| format!("it takes {}", listed(words))),
-            Size => (!is_size(value)).then(|| "it takes a size such as 500mb".into()),
-            Time => (!is_time(value)).then(|| "it takes a time such as 3s or 500ms".into()),
+            Size => size(value).is_none().then(|| "it takes a size such as 500mb".into()),
+            Time => time(value).is_none().then(|| "it takes a time such as 3s or 500ms".into()),
         }
     }
 
@@ -308,15 +322,34 @@ fn listed(words: &[&str]) -> String {
     }
 }
 
-fn is_size(text: &str) -> bool {
-    let (number, unit) = text.split_at(text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len()));
-    let unit = unit.trim().to_ascii_lowercase();
-    !number.is_empty() && ["", "b", "kb", "mb", "gb", "tb", "pb"].contains(&unit.as_str())
+/// The bytes of a size such as `64mb`.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let unit = if unit == "b" { "" } else { unit.as_str() };
+    let power = ["", "kb", "mb", "gb", "tb", "pb"].iter().position(|name| *name == unit)?;
+    number.checked_mul(1 << (10 * power))
 }
 
-fn is_time(text: &str) -> bool {
+/// The duration of a time such as `500ms`; a bare number counts nanoseconds, as in Logstash.
+pub(crate) fn time(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
+    match unit.as_str() {
+        "d" => seconds(86_400),
+        "h" => seconds(3600),
+        "m" => seconds(60),
+        "s" => seconds(1),
+        "ms" => Some(Duration::from_millis(number)),
+        "micros" => Some(Duration::from_micros(number)),
+        "" | "nanos" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// `64 MB` is 64 and `mb`.
+fn number_and_unit(text: &str) -> Option<(u64, String)> {
     let (number, unit) = text.split_at(text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len()));
-    !number.is_empty() && ["", "d", "h", "m", "s", "ms", "micros", "nanos"].contains(&unit.trim())
+    Some((number.parse().ok()?, unit.trim().to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -360,6 +393,17 @@ mod tests {
         for (name, value) in [("queue.max_bytes", "much"), ("config.reload.interval", "soon")] {
             assert_ne!(refusal(name, value), "", "{name}");
         }
+    }
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        for (text, expected) in [("64mb", Some(64 << 20)), ("1 GB", Some(1 << 30)), ("7", Some(7)), ("7b", Some(7))] {
+            assert_eq!(size(text), expected, "{text}");
+        }
+        for (text, expected) in [("7d", Some(604_800_000)), ("500ms", Some(500)), ("3 s", Some(3000)), ("3 w", None)] {
+            assert_eq!(time(text).map(|time| time.as_millis()), expected, "{text}");
+        }
+        assert_eq!(size("9999999pb"), None);
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub(crate) enum Unencodable {
     /// The event names an action that there is none of.
     #[error("`{0}` is no action; create, index, update and delete are")]
     Action(Text),
+    /// The name of the index has a reference in it still.
+    #[error("the index is called `{0}`, for the event lacks the field")]
+    Index(Text),
     /// What `upsert` renders to.
     #[error("`upsert` renders to {0}, which is no JSON object")]
     Upsert(Text),

@@ -13,6 +13,7 @@ use elkhound_pipeline::template::{BrokenTemplate, Template};
 use elkhound_pipeline::text::Text;
 
 use super::action::{Action, Choice, Unencodable, Update};
+use super::attached::{Aside, Attached};
 use super::target::Target;
 
 /// A request body in the making, or one that waits to be sent.
@@ -22,8 +23,8 @@ pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
     /// Where each item's two lines stand.
     pub(crate) items: Vec<Range<u32>>,
-    /// Each item's receipt.
-    pub(crate) receipts: Vec<Option<Receipt>>,
+    /// What goes with each item and is not sent.
+    pub(crate) attached: Vec<Attached>,
 }
 
 /// Options that stand in an action line, with what stands before their values there.
@@ -49,6 +50,10 @@ pub(crate) struct Encoder {
     pub(crate) more: Vec<(&'static [u8], Template)>,
     /// Makes ids for events that have no identity of their own, so that sending them again is harmless too.
     pub(crate) ids: &'static IdSource,
+    /// Whether there is a dead letter queue, which needs to know what the lines don't say.
+    pub(crate) keeps: bool,
+    /// Whether an event whose index can't be named for want of a field is refused here; else the index is named as the reference is written.
+    pub(crate) names_fully: bool,
 }
 
 impl Encoder {
@@ -63,30 +68,39 @@ impl Encoder {
         body: &mut Body,
     ) -> Result<(), Unencodable> {
         let start = body.bytes.len();
-        if let Err(error) = self.lines(event, &mut body.bytes) {
-            body.bytes.truncate(start);
-            return Err(error);
-        }
+        let action = match self.lines(event, &mut body.bytes) {
+            Ok(action) => action,
+            Err(error) => {
+                body.bytes.truncate(start);
+                return Err(error);
+            }
+        };
         body.items.push(start as u32..body.bytes.len() as u32);
-        body.receipts.push(receipt.take());
+        let is_document = matches!(action, Action::Create | Action::Index);
+        let aside = if self.keeps { Aside::of(event, is_document) } else { None };
+        body.attached.push(Attached { receipt: receipt.take(), aside });
         Ok(())
     }
 
-    fn lines(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    fn lines(&self, event: &Event, out: &mut Vec<u8>) -> Result<Action, Unencodable> {
         let action = self.action.of(event)?;
         self.action_line(action, event, out)?;
         match action {
             Action::Create | Action::Index => self.target.write_document(event, out),
             Action::Update => self.update.write(event, &self.target, out)?,
-            Action::Delete => return Ok(()),
+            Action::Delete => return Ok(action),
         }
         out.push(b'\n');
-        Ok(())
+        Ok(action)
     }
 
-    fn action_line(&self, action: Action, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
+    fn action_line(&self, action: Action, event: &Event, out: &mut Vec<u8>) -> Result<(), Unencodable> {
         out.extend_from_slice(action.opening());
+        let name = out.len();
         self.target.write_name(event, out)?;
+        if self.names_fully && memchr::memmem::find(&out[name..], b"%{").is_some() {
+            return Err(Unencodable::Index(Text::new(String::from_utf8_lossy(&out[name..]).trim_matches('"'))));
+        }
         out.extend_from_slice(b",\"_id\":");
         self.id(event, out)?;
         if action == Action::Update {
@@ -139,11 +153,11 @@ impl IdSource {
 
 impl Body {
     /// Appends an item of another body.
-    pub(crate) fn copy(&mut self, bytes: &[u8], range: Range<u32>, receipt: Option<Receipt>) {
+    pub(crate) fn copy(&mut self, bytes: &[u8], range: Range<u32>, attached: Attached) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
         self.items.push(start..self.bytes.len() as u32);
-        self.receipts.push(receipt);
+        self.attached.push(attached);
     }
 
     /// Makes the body empty again, with the memory of `bytes`.
@@ -151,7 +165,7 @@ impl Body {
         self.bytes = bytes;
         self.bytes.clear();
         self.items.clear();
-        self.receipts.clear();
+        self.attached.clear();
     }
 
     /// True when nothing is in it.
@@ -175,6 +189,8 @@ pub(super) mod testing {
             document_id: None,
             more: Vec::new(),
             ids: &IDS,
+            keeps: false,
+            names_fully: false,
         }
     }
 }
@@ -248,6 +264,17 @@ mod tests {
             line,
             r#"{"create":{"_index":"x","_id":"id-1","pipeline":"web-pipeline","routing":"web-routing","version":"web-version","version_type":"web-version_type"}}"#
         );
+    }
+
+    #[test]
+    fn an_index_that_the_event_cannot_name_is_refused_where_there_is_a_queue_for_it() {
+        let (with, without) = (Encoder { names_fully: true, ..encoder("x-%{no}") }, encoder("x-%{no}"));
+        let mut body = Body::default();
+        let error = with.encode(&event(), &mut None, &mut body).unwrap_err();
+        assert_eq!(error.to_string(), "the index is called `x-%{no}`, for the event lacks the field");
+        assert!(body.is_empty() && body.bytes.is_empty());
+        without.encode(&event(), &mut None, &mut body).unwrap();
+        assert!(body.bytes.starts_with(br#"{"create":{"_index":"x-%{no}","#));
     }
 
     #[test]

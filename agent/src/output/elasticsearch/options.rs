@@ -95,8 +95,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "first part of the stream's name",
     ),
     option("default_server_major_version", OptionKind::Number, "", NO_EFFECT),
-    option("dlq_custom_codes", OptionKind::List(&OptionKind::Number), "[]", NO_EFFECT_YET),
-    option("dlq_on_failed_indexname_interpolation", OptionKind::Boolean, "true", NO_EFFECT_YET),
+    option(
+        "dlq_custom_codes",
+        OptionKind::List(&OptionKind::Number),
+        "[]",
+        "statuses beside 400 and 404 on which an event is refused for good, not tried again",
+    ),
+    option(
+        "dlq_on_failed_indexname_interpolation",
+        OptionKind::Boolean,
+        "true",
+        "with a dead letter queue: whether events go there that lack the field which names their index",
+    ),
     option("doc_as_upsert", OptionKind::Boolean, "false", "update: the event becomes the document when there is none"),
     option("document_id", OptionKind::String, "the event's identity", "the document's _id, with references"),
     option(
@@ -209,7 +219,6 @@ pub(super) fn warn_of_what_has_no_effect(options: &mut Options<'_>) {
 fn remedy(name: &str) -> &'static str {
     match name {
         "ca_trusted_fingerprint" => "give the certificate itself, with ssl_certificate_authorities",
-        "dlq_custom_codes" | "dlq_on_failed_indexname_interpolation" => "refused events are logged and counted",
         "join_field" | "parent" => "set the fields of the relation in the filter section",
         _ => "templates and policies are up to the operator; set `index` to where documents shall go",
     }

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use elkhound_pipeline::flow::receipt::Receipt;
 use flume::{Receiver, Sender as Channel};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::answer::{self, Answer, Item, ItemError};
 use super::bulk::Body;
 use super::client::{Client, RequestError};
+use super::refused::{self, Letterbox, Refused};
 use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
 use crate::limit::Limit;
@@ -42,11 +43,13 @@ pub(crate) struct Quiet {
 }
 
 impl Quiet {
-    fn silences(&self, item: &Item) -> bool {
+    /// Whether the refusal of this item is not to be logged.
+    pub(crate) fn silences(&self, item: &Item) -> bool {
         self.drops(item) || lists(&self.silenced, item)
     }
 
-    fn drops(&self, item: &Item) -> bool {
+    /// Whether the event of this item is to be given up.
+    pub(crate) fn drops(&self, item: &Item) -> bool {
         lists(&self.dropped, item)
     }
 }
@@ -65,6 +68,10 @@ pub(crate) struct Sender {
     pub(crate) backoff: Backoff,
     /// Cancelled when it is time to give up.
     pub(crate) give_up: CancellationToken,
+    /// Statuses beside 400 and 404 on which a document is refused for good (`dlq_custom_codes`).
+    pub(crate) never: Arc<[u16]>,
+    /// Where refused events go.
+    pub(crate) letters: Option<Letterbox>,
     /// Shared with the other senders of the output.
     pub(crate) stats: Arc<Stats>,
     /// Takes bodies that are done with, so that the writers need not ask the allocator for megabytes again and again.
@@ -141,7 +148,18 @@ impl Sender {
         }
     }
 
-    async fn attempt(&self, mut body: Body) -> Left {
+    async fn attempt(&self, body: Body) -> Left {
+        let mut refused = Vec::new();
+        let left = self.send(body, &mut refused).await;
+        self.stats.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
+        match refused::settle(refused, &self.quiet, self.letters.as_ref()).await {
+            true => left,
+            false => Left::GivenUp,
+        }
+    }
+
+    /// Sends a body once; what will never be taken is put into `refused`.
+    async fn send(&self, mut body: Body, refused: &mut Vec<Refused>) -> Left {
         let bytes = Bytes::from(std::mem::take(&mut body.bytes));
         let sent = tokio::select! {
             biased;
@@ -151,20 +169,20 @@ impl Sender {
         match sent {
             Ok(answer) => match answer::parse(&answer, body.items.len()) {
                 Ok(Answer::AllDone) => self.all_done(body, bytes),
-                Ok(Answer::Items(items)) => self.judge(body, &bytes, items),
+                Ok(Answer::Items(items)) => self.judge(body, &bytes, items, refused),
                 Err(reason) => all(body, bytes, reason),
             },
             Err(trouble @ RequestError::Unreachable { .. }) => all(body, bytes, trouble.to_string()),
             Err(RequestError::Refused { host, status, kind, reason }) => {
                 let error = ItemError { kind, reason };
-                self.refused(body, bytes, &host, status, error)
+                refuse(body, bytes, &host, status, error, refused)
             }
         }
     }
 
     fn all_done(&self, mut body: Body, bytes: Bytes) -> Left {
         self.stats.indexed.fetch_add(body.items.len() as u64, Ordering::Relaxed);
-        body.receipts.drain(..).flatten().for_each(Receipt::acknowledge);
+        body.attached.drain(..).filter_map(|attached| attached.receipt).for_each(Receipt::acknowledge);
         if bytes.is_unique() {
             body.reuse(bytes.into());
             // A full channel means that there are spares enough.
@@ -173,55 +191,52 @@ impl Sender {
         Left::Nothing
     }
 
-    fn refused(&self, body: Body, bytes: Bytes, host: &str, status: u16, error: ItemError) -> Left {
-        match verdict::of_request(status, &error.kind, &error.reason) {
-            RequestVerdict::Split if body.items.len() > 1 => halves(body, &bytes),
-            RequestVerdict::Split => {
-                // Alone in its request, the document is what the refusal is about.
-                let item = Item { status, error: Some(error), ..Item::default() };
-                if !self.quiet.silences(&item) {
-                    report_refused(&item, &bytes);
-                }
-                self.stats.refused.fetch_add(body.items.len() as u64, Ordering::Relaxed);
-                body.receipts.into_iter().flatten().for_each(Receipt::acknowledge);
-                Left::Nothing
-            }
-            RequestVerdict::Again => {
-                let remedy = verdict::remedy(status, &error.kind);
-                all(body, bytes, format!("{host} answered with status {status} ({remedy}): {}", error.reason))
-            }
-        }
-    }
-
     /// Acts on each item's verdict and keeps those that must be sent again.
-    fn judge(&self, body: Body, bytes: &[u8], items: Vec<Item>) -> Left {
+    fn judge(&self, body: Body, bytes: &[u8], items: Vec<Item>, refused: &mut Vec<Refused>) -> Left {
         let mut left = Body::default();
         let mut why = String::new();
-        for ((item, range), receipt) in items.into_iter().zip(body.items).zip(body.receipts) {
-            let verdict = if self.quiet.drops(&item) {
-                Verdict::Never
-            } else {
-                verdict::of_item(item.status, item.error.as_ref(), item.create)
-            };
-            match verdict {
-                Verdict::Done => self.stats.indexed.fetch_add(1, Ordering::Relaxed),
+        for ((item, range), attached) in items.into_iter().zip(body.items).zip(body.attached) {
+            match self.verdict(&item) {
+                Verdict::Done => {
+                    self.stats.indexed.fetch_add(1, Ordering::Relaxed);
+                    attached.receipt.into_iter().for_each(Receipt::acknowledge);
+                }
                 Verdict::Never => {
-                    if !self.quiet.silences(&item) {
-                        report_refused(&item, &bytes[range.start as usize..range.end as usize]);
-                    }
-                    self.stats.refused.fetch_add(1, Ordering::Relaxed)
+                    let lines = bytes[range.start as usize..range.end as usize].to_vec();
+                    refused.push(Refused { item, lines, attached });
                 }
                 Verdict::Again => {
                     why = explained(&item);
-                    left.copy(bytes, range, receipt);
-                    continue;
+                    left.copy(bytes, range, attached);
                 }
-            };
-            if let Some(receipt) = receipt {
-                receipt.acknowledge();
             }
         }
         if left.is_empty() { Left::Nothing } else { Left::Some(left, why) }
+    }
+
+    fn verdict(&self, item: &Item) -> Verdict {
+        if self.quiet.drops(item) {
+            return Verdict::Never;
+        }
+        verdict::of_item(item.status, item.error.as_ref(), item.create, &self.never)
+    }
+}
+
+/// What to do about a body that was refused as a whole.
+fn refuse(body: Body, bytes: Bytes, host: &str, status: u16, error: ItemError, refused: &mut Vec<Refused>) -> Left {
+    match verdict::of_request(status, &error.kind, &error.reason) {
+        RequestVerdict::Split if body.items.len() > 1 => halves(body, &bytes),
+        RequestVerdict::Split => {
+            // Alone in its request, the document is what the refusal is about.
+            let item = Item { status, error: Some(error), ..Item::default() };
+            let of = |attached| Refused { item, lines: bytes.to_vec(), attached };
+            refused.extend(body.attached.into_iter().next().map(of));
+            Left::Nothing
+        }
+        RequestVerdict::Again => {
+            let remedy = verdict::remedy(status, &error.kind);
+            all(body, bytes, format!("{host} answered with status {status} ({remedy}): {}", error.reason))
+        }
     }
 }
 
@@ -239,32 +254,11 @@ fn all(mut body: Body, bytes: Bytes, reason: String) -> Left {
 fn halves(body: Body, bytes: &[u8]) -> Left {
     let middle = body.items.len() / 2;
     let (mut first, mut second) = (Body::default(), Body::default());
-    for (at, (range, receipt)) in body.items.into_iter().zip(body.receipts).enumerate() {
+    for (at, (range, attached)) in body.items.into_iter().zip(body.attached).enumerate() {
         let half = if at < middle { &mut first } else { &mut second };
-        half.copy(bytes, range, receipt);
+        half.copy(bytes, range, attached);
     }
     Left::Halves(first, second)
-}
-
-/// The most of a refused document that is shown.
-const SHOWN: usize = 1000;
-
-fn report_refused(item: &Item, lines: &[u8]) {
-    static LIMIT: Limit = Limit::new();
-    let Some(suppressed) = LIMIT.pass() else { return };
-    let (kind, reason) = item.error.as_ref().map_or(("", ""), |error| (error.kind.as_str(), error.reason.as_str()));
-    let remedy = verdict::remedy(item.status, kind);
-    let text = String::from_utf8_lossy(lines);
-    let document: String = text.lines().nth(1).unwrap_or_default().chars().take(SHOWN).collect();
-    error!(
-        suppressed,
-        index = item.index,
-        status = item.status,
-        kind,
-        reason,
-        document,
-        "elasticsearch refuses a document for good; {remedy}"
-    );
 }
 
 #[cfg(test)]
@@ -274,6 +268,7 @@ mod tests {
 
     use elkhound_pipeline::flow::receipt::Ledger;
 
+    use super::super::attached::Attached;
     use super::super::client::Connection;
     use super::super::fake::{Fake, Reply};
     use super::*;
@@ -298,7 +293,8 @@ mod tests {
         for number in 0..count {
             let lines = format!("{{\"create\":{{\"_index\":\"i\",\"_id\":\"{number}\"}}}}\n{{\"n\":{number}}}\n");
             let receipt = Receipt::open(Arc::clone(book) as Arc<dyn Ledger>, number, None);
-            body.copy(lines.as_bytes(), 0..lines.len() as u32, Some(receipt));
+            let attached = Attached { receipt: Some(receipt), aside: None };
+            body.copy(lines.as_bytes(), 0..lines.len() as u32, attached);
         }
         body
     }
@@ -314,6 +310,8 @@ mod tests {
             quiet: Arc::new(Quiet::default()),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(4)),
             give_up: CancellationToken::new(),
+            never: Arc::from([]),
+            letters: None,
             stats: Arc::new(Stats::default()),
             spare: flume::bounded(1).0,
         }
@@ -355,7 +353,7 @@ mod tests {
         .await;
         let (seen, ends, stats) = deliver(6, &fake).await;
         assert_eq!(seen, ["/_bulk 0 1 2 3 4 5", "/_bulk 1 4 5", "/_bulk 5"]);
-        assert_eq!(ends, acknowledged(&[0, 2, 3, 1, 4, 5]));
+        assert_eq!(ends, acknowledged(&[0, 3, 2, 1, 4, 5]));
         assert_eq!(stats, [5, 1, 4]);
     }
 
@@ -465,7 +463,7 @@ mod tests {
         let mut body = Body::default();
         let bytes = b"a1\na2\nb1\nb2\nc1\nc2\n".to_vec();
         body.items = vec![0..6, 6..12, 12..18];
-        body.receipts = vec![None, None, None];
+        body.attached.resize_with(3, Attached::default);
         (body, bytes)
     }
 

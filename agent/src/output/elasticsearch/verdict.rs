@@ -51,14 +51,16 @@ fn reads_lines(kind: &str) -> bool {
     KINDS.contains(&kind)
 }
 
-/// Judges an item by its status and its error. `create` says whether a conflict means that the document is there already.
+/// Judges an item by its status and its error. `create` says whether a conflict means that the document is there already; `never` are
+/// the statuses on which the operator does not want to try again.
 ///
 /// Never is only said about documents: rights (401, 403) and a cluster without room for another index can be mended, and a
 /// status that is no client error says nothing about the document at all.
-pub(crate) fn of_item(status: u16, error: Option<&ItemError>, create: bool) -> Verdict {
+pub(crate) fn of_item(status: u16, error: Option<&ItemError>, create: bool, never: &[u16]) -> Verdict {
     match status {
         200..=299 => Verdict::Done,
         409 if create => Verdict::Done,
+        _ if never.contains(&status) => Verdict::Never,
         401 | 403 | 408 | 425 | 429 => Verdict::Again,
         400 if error.is_some_and(out_of_shards) => Verdict::Again,
         400..=499 => Verdict::Never,
@@ -150,7 +152,9 @@ mod tests {
             (302, "", true, Verdict::Again),
         ] {
             let error = ItemError { kind: "a_kind".into(), reason: reason.into() };
-            assert_eq!(of_item(status, Some(&error), create), expected, "{status} {reason}");
+            assert_eq!(of_item(status, Some(&error), create, &[]), expected, "{status} {reason}");
         }
+        assert_eq!(of_item(429, None, true, &[403, 429]), Verdict::Never);
+        assert_eq!(of_item(503, None, true, &[403, 429]), Verdict::Again);
     }
 }
