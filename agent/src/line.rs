@@ -32,6 +32,29 @@ pub(crate) struct Line {
     pub(crate) inputs: Vec<(Box<dyn Input>, Decoration)>,
     /// The outputs, by their number in the plan.
     pub(crate) outputs: Vec<Box<dyn Output>>,
+    /// What inputs and outputs are called, in the same order.
+    pub(crate) names: (Vec<Named>, Vec<Named>),
+}
+
+/// What the monitoring API calls a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Its `id`, or one made from its name and its number.
+    pub(crate) id: String,
+    /// The plugin's name.
+    pub(crate) name: String,
+}
+
+impl Named {
+    fn all(plugins: &[Plugin]) -> Vec<Self> {
+        plugins.iter().enumerate().map(|(at, plugin)| Self::new(at, plugin)).collect()
+    }
+
+    fn new(at: usize, plugin: &Plugin) -> Self {
+        let given = plugin.settings.iter().find(|setting| setting.name == "id").map(|setting| setting.value.text());
+        let name = plugin.name.clone();
+        Self { id: given.unwrap_or_else(|| format!("{name}-{}", at + 1)), name }
+    }
 }
 
 /// All pipelines, made, and what was found wrong or odd on the way.
@@ -107,7 +130,8 @@ fn make_one(
         compiled.inputs.iter().enumerate().filter_map(|(number, plugin)| maker.input(number, plugin)).collect();
     let outputs =
         compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
-    (Line { plan: Arc::new(compiled.plan), inputs, outputs }, diagnostics)
+    let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
+    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names }, diagnostics)
 }
 
 /// Where a pipeline's inputs keep their state: `path.data` itself for `main`, which is what one pipeline alone is called, else a

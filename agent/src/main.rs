@@ -24,6 +24,7 @@ mod refresh;
 mod run;
 mod secret;
 mod settings;
+mod stats;
 mod test;
 mod tls;
 mod trace;
@@ -31,6 +32,7 @@ mod trial;
 mod variables;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -43,6 +45,7 @@ use tracing::info;
 use crate::cli::{Cli, Command, RunArgs};
 use crate::line::Made;
 use crate::settings::{Given, Mistake, Settings};
+use crate::stats::Stats;
 
 fn main() -> ExitCode {
     allocator::set_up();
@@ -96,8 +99,9 @@ fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) 
         writeln!(stdout(), "Configuration OK")?;
         return Ok(ExitCode::SUCCESS);
     }
+    let stats = Arc::new(Stats::new());
     info!(version = env!("CARGO_PKG_VERSION"), data = %settings.data.display(), "elkhound starts");
-    run::run(made, &settings, &runtime)?;
+    run::run(made, &settings, &runtime, &stats)?;
     info!("elkhound has stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -30,6 +30,7 @@ use crate::line::{Line, Made};
 use crate::output::Output;
 use crate::refresh;
 use crate::settings::{PipelineSettings, Settings};
+use crate::stats::{PipelineStats, State, Stats};
 
 /// How long a stop may take: below Docker's own ten seconds before it kills.
 const GRACE: Duration = Duration::from_secs(8);
@@ -38,17 +39,17 @@ const GRACE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// What keeps a line from starting, or an input's trouble that trying again can't heal.
-pub(crate) fn run(made: Made, settings: &Settings, runtime: &Runtime) -> Result<()> {
+pub(crate) fn run(made: Made, settings: &Settings, runtime: &Runtime, stats: &Arc<Stats>) -> Result<()> {
     let Made { lines, give_up, diagnostics: _ } = made;
     let share = share(settings.budget, &lines);
     let started: Result<Vec<Running>> = lines
         .into_iter()
         .zip(&settings.pipelines)
-        .map(|(line, pipeline)| start(line, pipeline, share, runtime.handle()))
+        .map(|(line, pipeline)| start(line, pipeline, share, runtime.handle(), stats))
         .collect();
     let started = started?;
     let stop = CancellationToken::new();
-    let signals = runtime.spawn(heed_signals(stop.clone(), give_up));
+    let signals = runtime.spawn(heed_signals(stop.clone(), give_up, Arc::clone(stats)));
     let mut running = JoinSet::new();
     for line in started {
         running.spawn_on(line.run(stop.clone()), runtime.handle());
@@ -74,16 +75,22 @@ struct Running {
     outputs: Vec<Box<dyn Output>>,
     /// Reads the files again that filters watch; it ends with the pipeline.
     refreshed: JoinSet<()>,
+    stats: Arc<PipelineStats>,
 }
 
-fn start(line: Line, pipeline: &PipelineSettings, budget: usize, runtime: &Handle) -> Result<Running> {
-    let Line { plan, inputs, mut outputs } = line;
-    let (queue, lanes) = queue(pipeline.workers, pipeline.order, Budget::new(budget));
+fn start(line: Line, pipeline: &PipelineSettings, budget: usize, runtime: &Handle, stats: &Stats) -> Result<Running> {
+    let Line { plan, mut inputs, mut outputs, names } = line;
+    let budget = Budget::new(budget);
+    let (queue, lanes) = queue(pipeline.workers, pipeline.order, budget.clone());
+    let counted = Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, budget, stats));
+    inputs.iter_mut().zip(&counted.inputs).for_each(|((input, _), stats)| input.observe(stats));
+    outputs.iter_mut().zip(&counted.outputs).for_each(|(output, stats)| output.observe(stats));
+    stats.start(Arc::clone(&counted));
     outputs.iter_mut().for_each(|output| output.start());
-    let workers = start_workers(lanes, &plan, &mut outputs, pipeline)?;
+    let workers = start_workers(lanes, &plan, &mut outputs, pipeline, &counted)?;
     info!(pipeline = pipeline.id, workers = pipeline.workers, batch_size = pipeline.batch_size, "a pipeline starts");
     let refreshed = refresh::start(&plan, runtime);
-    Ok(Running { id: pipeline.id.clone(), inputs, queue, workers, outputs, refreshed })
+    Ok(Running { id: pipeline.id.clone(), inputs, queue, workers, outputs, refreshed, stats: counted })
 }
 
 fn start_workers(
@@ -91,6 +98,7 @@ fn start_workers(
     plan: &Arc<Plan>,
     outputs: &mut [Box<dyn Output>],
     pipeline: &PipelineSettings,
+    stats: &PipelineStats,
 ) -> Result<Vec<JoinHandle<()>>> {
     let start = |(number, lane)| {
         let worker = Worker {
@@ -100,6 +108,7 @@ fn start_workers(
             batch_size: pipeline.batch_size,
             batch_delay: pipeline.batch_delay,
             clock: clock::now,
+            meter: Arc::clone(&stats.flow),
         };
         thread::Builder::new()
             .name(format!("worker-{number}"))
@@ -111,8 +120,9 @@ fn start_workers(
 
 impl Running {
     async fn run(self, stop: CancellationToken) -> Result<()> {
-        let Self { id, inputs, queue, workers, outputs, refreshed: _refreshed } = self;
-        let ended = read(&id, inputs, queue, &stop).await;
+        let Self { id, inputs, queue, workers, outputs, refreshed: _refreshed, stats } = self;
+        let ended = read(&id, inputs, queue, &stop, &stats).await;
+        stats.ended(if ended.is_ok() { State::Finished } else { State::Failed });
         info!(pipeline = id, "inputs have ended; finishing what was read");
         let drained = drain(workers, outputs).await;
         info!(pipeline = id, "a pipeline has ended");
@@ -126,14 +136,15 @@ async fn read(
     inputs: Vec<(Box<dyn Input>, Decoration)>,
     queue: Queue,
     stop: &CancellationToken,
+    stats: &PipelineStats,
 ) -> Result<()> {
     let failed = CancellationToken::new();
     let stop = stop.child_token();
     let mut running = JoinSet::new();
-    for (mut input, decoration) in inputs {
+    for ((mut input, decoration), stats) in inputs.into_iter().zip(&stats.inputs) {
         let left = input.adopt(decoration);
         let until = if input.ends_with_its_senders() { &failed } else { &stop };
-        running.spawn(input.run(queue.clone().decorated(left), until.clone()));
+        running.spawn(input.run(queue.clone().decorated(left).metered(Arc::clone(&stats.meter)), until.clone()));
     }
     drop(queue);
     let mut result = Ok(());
@@ -150,7 +161,7 @@ async fn read(
 
 /// The first signal stops the inputs and sets the deadline, the second ends the process. Inputs that end by themselves set no
 /// deadline: what standard input held can't be read again.
-async fn heed_signals(stop: CancellationToken, give_up: CancellationToken) {
+async fn heed_signals(stop: CancellationToken, give_up: CancellationToken, stats: Arc<Stats>) {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
     let mut next = async || {
@@ -161,6 +172,7 @@ async fn heed_signals(stop: CancellationToken, give_up: CancellationToken) {
     };
     next().await;
     info!("stopping; a second signal ends at once");
+    stats.stop();
     stop.cancel();
     if timeout(GRACE, next()).await.is_err() {
         warn!(

@@ -129,6 +129,10 @@ pub struct Decorated {
 }
 
 impl Chunk for Decorated {
+    fn events(&self) -> usize {
+        self.chunk.events()
+    }
+
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
         let before = events.len();
         self.chunk.unpack(events);

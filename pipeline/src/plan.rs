@@ -8,12 +8,14 @@
 //! events of it; from there on its group goes step by step, and at an `if` those that match come out before those that don't.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::condition::{Condition, Incomparable};
 use crate::event::Event;
 use crate::filter::common::Common;
 use crate::filter::reference::Raised;
-use crate::filter::{Context, Filter, Made, Outcome, Watched};
+use crate::filter::{Context, Count, Filter, Made, Outcome, Watched};
+use crate::flow::meter::{add, read, scaled, since};
 use crate::flow::worker::survives;
 
 mod compile;
@@ -81,6 +83,25 @@ pub struct Counters {
     pub left: AtomicU64,
     /// Events on which it failed in a way that would have ended Logstash's worker.
     pub failed: AtomicU64,
+    /// Events that were timed, and how long these took.
+    sampled: AtomicU64,
+    sampled_nanos: AtomicU64,
+}
+
+impl Counters {
+    fn add(&self, count: &Count) {
+        add(&self.entered, count.entered);
+        add(&self.left, count.left);
+        if count.sampled > 0 {
+            add(&self.sampled, count.sampled);
+            add(&self.sampled_nanos, count.sampled_nanos);
+        }
+    }
+
+    /// About how long the filter has worked on all its events, by those that were timed.
+    pub fn nanos(&self) -> u64 {
+        scaled(read(&self.sampled_nanos), read(&self.entered), read(&self.sampled))
+    }
 }
 
 /// Told of events that need an operator's eye; the agent logs and counts them.
@@ -153,6 +174,7 @@ impl Plan {
         cx.counts.resize(self.filters.len(), Default::default());
         let mut changed: Vec<(usize, Vec<Event>)> = Vec::new();
         for (at, event) in events.iter_mut().enumerate() {
+            cx.timed = cx.filtered.picks();
             match self.one(&self.steps, event, cx) {
                 Some(group) => changed.push((at, group)),
                 None if event.is_cancelled() => changed.push((at, Vec::new())),
@@ -203,9 +225,10 @@ impl Plan {
     /// Adds a batch's counts to the filters' counters.
     pub fn account(&self, cx: &mut Context) {
         for (filter, count) in self.filters.iter().zip(&mut cx.counts) {
-            filter.counters.entered.fetch_add(count.entered, Ordering::Relaxed);
-            filter.counters.left.fetch_add(count.left, Ordering::Relaxed);
-            *count = Default::default();
+            if count.entered > 0 || count.left > 0 {
+                filter.counters.add(count);
+                *count = Count::default();
+            }
         }
     }
 
@@ -387,11 +410,17 @@ impl Plan {
     fn act(&self, number: usize, event: &mut Event, cx: &mut Context) {
         let placed = &self.filters[number];
         cx.counts[number].entered += 1;
+        let began = cx.timed.then(Instant::now);
         let mut outcome = Outcome::Passed;
         if !survives(|| outcome = placed.filter.filter(event, cx)) {
             outcome = Outcome::Failed("it panicked, which is a defect of elkhound".into());
         }
         self.settle(placed, outcome, event, cx);
+        if let Some(began) = began {
+            let count = &mut cx.counts[number];
+            count.sampled += 1;
+            count.sampled_nanos += since(began);
+        }
     }
 
     /// Appends what filter `number` has made to `group`.

@@ -104,6 +104,7 @@ use tracing::warn;
 
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
+use crate::stats::InputStats;
 
 mod ansi;
 mod api;
@@ -296,6 +297,8 @@ struct Options {
     wanted: Wanted,
     shape: Shape,
     cursors: PathBuf,
+    /// Where what is known of containers is counted.
+    stats: Option<Arc<InputStats>>,
 }
 
 /// What an event looks like.
@@ -340,7 +343,17 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let hints = options.boolean("hints", true);
     let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence, hints };
     let limit = limit as usize;
-    Some(Box::new(Docker(Options { source, limit, strip_ansi, rate_limit, start, wanted, shape, cursors })))
+    Some(Box::new(Docker(Options {
+        source,
+        limit,
+        strip_ansi,
+        rate_limit,
+        start,
+        wanted,
+        shape,
+        cursors,
+        stats: None,
+    })))
 }
 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
@@ -392,6 +405,10 @@ impl Input for Docker {
         Box::pin(self.0.run(queue, stop))
     }
 
+    fn observe(&mut self, stats: &Arc<InputStats>) {
+        self.0.stats = Some(Arc::clone(stats));
+    }
+
     fn adopt(&mut self, decoration: Decoration) -> Decoration {
         let (fixed, left) = decoration.clone().split();
         if fixed.fields() > SHARED_FIELDS {
@@ -412,7 +429,8 @@ impl Options {
     async fn run(self, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
         let path = self.cursors;
         let opened = spawn_blocking(move || open_cursors(&path)).await.context("the cursors could not be opened")??;
-        let cursors = Arc::new(opened);
+        let containers = self.stats.map(|stats| Arc::clone(&stats.containers));
+        let cursors = Arc::new(opened.counted(containers));
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
         let hints = self.shape.hints;
@@ -550,6 +568,7 @@ mod tests {
             wanted: Wanted::default(),
             shape: Shape::default(),
             cursors: PathBuf::new(),
+            stats: None,
         });
         let left = docker.adopt(decoration("tags => ['a'] add_field => { 'b' => '%{message}' }"));
         assert_eq!((docker.0.shape.decoration.fields(), left.fields()), (0, 1));

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
 pub(crate) use crate::option::{option, port};
+use crate::stats::InputStats;
 
 pub(crate) mod dead_letter_queue;
 pub(crate) mod docker;
@@ -39,6 +40,11 @@ pub(crate) trait Input: Send {
     /// Takes over what of the common options it can do to all its events at once, and gives back what is left to be done to each.
     fn adopt(&mut self, decoration: Decoration) -> Decoration {
         decoration
+    }
+
+    /// Takes what it is to count in beside its events, before it runs.
+    fn observe(&mut self, stats: &Arc<InputStats>) {
+        let _ = stats;
     }
 
     /// True for an input that a stop does not end, since those who send to it end first, and it after them.

@@ -83,11 +83,13 @@ use self::action::{Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
 use self::client::Client;
 use self::refused::Letterbox;
-use self::sender::{Quiet, Sender, Stats};
+use self::sender::{Quiet, Sender};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
 use crate::random;
+use crate::stats::OutputStats;
+use crate::stats::delivery::Delivery as Stats;
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -177,6 +179,7 @@ struct Elasticsearch {
     /// What the senders need; taken when they start.
     delivery: Option<Delivery>,
     senders: JoinSet<()>,
+    stats: Arc<Stats>,
 }
 
 /// What senders are made of.
@@ -205,18 +208,24 @@ impl Elasticsearch {
         let delivery = delivery(waiting, used);
         let letters = delivery.letters.clone();
         let delivery = Some(delivery);
-        Self { encoder, limits, requests, bodies, spare, letters, delivery, senders: JoinSet::new() }
+        let (senders, stats) = (JoinSet::new(), Arc::default());
+        Self { encoder, limits, requests, bodies, spare, letters, delivery, senders, stats }
     }
 }
 
 impl Output for Elasticsearch {
+    fn observe(&mut self, stats: &OutputStats) {
+        // It is shown once, before the start.
+        let _once = stats.delivery.set(Arc::clone(&self.stats));
+    }
+
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
         let Delivery { client, backoff, quiet, never, letters, runtime, give_up, waiting, used } = delivery;
         if let Some(letters) = &letters {
             letters.queue.start(&runtime);
         }
-        let (client, stats, quiet) = (Arc::new(client), Arc::new(Stats::default()), Arc::new(quiet));
+        let (client, stats, quiet) = (Arc::new(client), Arc::clone(&self.stats), Arc::new(quiet));
         for _ in 0..self.requests {
             let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), give_up.clone());
             let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());

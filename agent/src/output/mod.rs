@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::dead_letters::DeadLetters;
 use crate::option::{option, required};
+use crate::stats::OutputStats;
 
 mod batches;
 pub(crate) mod elasticsearch;
@@ -30,6 +31,11 @@ mod udp;
 
 /// An output, made from its place in the pipeline file. Making it opens and starts nothing, for `-t` makes all of them.
 pub(crate) trait Output: Send {
+    /// Shows what it counts beside its events, before it is started.
+    fn observe(&mut self, stats: &OutputStats) {
+        let _ = stats;
+    }
+
     /// Starts what works behind the writers; called once, before the first of them is asked for.
     fn start(&mut self) {}
 

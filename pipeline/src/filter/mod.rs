@@ -12,6 +12,7 @@ use std::time::Duration;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use crate::event::Event;
+use crate::flow::meter::Sampler;
 use crate::random::Random;
 use crate::regex::Scratch;
 use crate::setup::Setup;
@@ -187,6 +188,12 @@ pub struct Context {
     pub counts: Vec<Count>,
     /// A pattern of a condition was given up; [`crate::plan::Plan`] tells, and forgets it.
     pub given_up: bool,
+    /// Picks the events whose way through the filters is timed.
+    pub(crate) filtered: Sampler,
+    /// The event at hand is one of them.
+    pub(crate) timed: bool,
+    /// Picks the events whose way to the outputs is timed.
+    pub(crate) written: Sampler,
     made: Vec<Made>,
 }
 
@@ -197,6 +204,10 @@ pub struct Count {
     pub entered: u64,
     /// Events that came out.
     pub left: u64,
+    /// Events that were timed.
+    pub sampled: u64,
+    /// How long these took.
+    pub sampled_nanos: u64,
 }
 
 /// An event that a filter has made.

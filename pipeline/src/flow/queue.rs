@@ -13,6 +13,7 @@ use std::time::Instant;
 use flume::{Receiver, RecvTimeoutError, Sender};
 
 use super::budget::{Budget, Charge};
+use super::meter::{self, SourceMeter};
 use crate::decoration::{Decorated, Decoration};
 use crate::event::Event;
 
@@ -23,11 +24,18 @@ const CHUNKS: usize = 256;
 pub trait Chunk: Send {
     /// Appends the events.
     fn unpack(self: Box<Self>, events: &mut Vec<Event>);
+
+    /// How many they are.
+    fn events(&self) -> usize;
 }
 
 impl Chunk for Vec<Event> {
     fn unpack(mut self: Box<Self>, events: &mut Vec<Event>) {
         events.append(&mut self);
+    }
+
+    fn events(&self) -> usize {
+        self.len()
     }
 }
 
@@ -54,6 +62,7 @@ pub struct Queue {
     lanes: Vec<Sender<Box<dyn Chunk>>>,
     budget: Budget,
     decoration: Option<Arc<Decoration>>,
+    meter: Option<Arc<SourceMeter>>,
 }
 
 /// A worker's end.
@@ -78,7 +87,7 @@ pub fn queue(workers: usize, order: Order, budget: Budget) -> (Queue, Vec<Lane>)
     let lanes = if order == Order::BySource { workers.max(1) } else { 1 };
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(CHUNKS)).unzip();
     let ends = (0..workers.max(1)).map(|worker| Lane(receivers[worker % lanes].clone())).collect();
-    (Queue { lanes: senders, budget, decoration: None }, ends)
+    (Queue { lanes: senders, budget, decoration: None, meter: None }, ends)
 }
 
 impl Queue {
@@ -90,6 +99,12 @@ impl Queue {
     pub fn decorated(self, decoration: Decoration) -> Self {
         let decoration = (!decoration.is_empty()).then(|| Arc::new(decoration));
         Self { decoration, ..self }
+    }
+
+    /// An end that counts what goes in.
+    #[must_use]
+    pub fn metered(self, meter: Arc<SourceMeter>) -> Self {
+        Self { meter: Some(meter), ..self }
     }
 
     fn dressed(&self, chunk: Box<dyn Chunk>) -> Box<dyn Chunk> {
@@ -106,7 +121,10 @@ impl Queue {
 
     /// Takes `bytes` from the budget, waiting until they are free.
     pub async fn charge(&self, bytes: usize) -> Charge {
-        self.budget.charge(bytes).await
+        let began = self.begin();
+        let charge = self.budget.charge(bytes).await;
+        self.count(0, began);
+        charge
     }
 
     /// Hands a chunk on; `source` is any number that stays the same for one source.
@@ -114,7 +132,10 @@ impl Queue {
     /// # Errors
     /// [`Closed`] when the workers are gone; the chunk's receipts are dropped unacknowledged then.
     pub async fn send(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
-        self.lane(source).send_async(self.dressed(chunk)).await.map_err(|_| Closed)
+        let (events, began) = (chunk.events(), self.begin());
+        self.lane(source).send_async(self.dressed(chunk)).await.map_err(|_| Closed)?;
+        self.count(events, began);
+        Ok(())
     }
 
     /// The same from a thread that is not part of a runtime.
@@ -122,12 +143,27 @@ impl Queue {
     /// # Errors
     /// As [`Queue::send`].
     pub fn send_blocking(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
-        self.lane(source).send(self.dressed(chunk)).map_err(|_| Closed)
+        let (events, began) = (chunk.events(), self.begin());
+        self.lane(source).send(self.dressed(chunk)).map_err(|_| Closed)?;
+        self.count(events, began);
+        Ok(())
     }
 
     /// The number of chunks that wait.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(Sender::len).sum()
+    }
+
+    fn begin(&self) -> Option<Instant> {
+        self.meter.as_ref().map(|_| Instant::now())
+    }
+
+    /// Counts events that were taken, and the time since they were offered.
+    fn count(&self, events: usize, began: Option<Instant>) {
+        if let (Some(meter), Some(began)) = (&self.meter, began) {
+            meter::add(&meter.events, events as u64);
+            meter::add(&meter.push_nanos, meter::since(began));
+        }
     }
 
     fn lane(&self, source: u64) -> &Sender<Box<dyn Chunk>> {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::meter::{self, FlowMeter, Written};
 use super::queue::{Lane, Next};
 use super::receipt::Receipt;
 use crate::event::Event;
@@ -42,6 +43,8 @@ pub struct Worker {
     pub batch_delay: Duration,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
+    /// Counts what goes through; shared with the other workers of the pipeline.
+    pub meter: Arc<FlowMeter>,
 }
 
 impl Worker {
@@ -50,12 +53,13 @@ impl Worker {
         let mut cx = Context::default();
         let mut events = Vec::new();
         let mut deadline = None;
+        let mut written = Written::new(self.writers.len());
         loop {
             match self.lane.next(deadline) {
                 Next::Chunk(chunk) => {
                     chunk.unpack(&mut events);
                     self.fill(&mut events, deadline);
-                    self.work(&mut events, &mut cx);
+                    self.work(&mut events, &mut written, &mut cx);
                 }
                 Next::Nothing => {}
                 Next::Closed => break,
@@ -63,7 +67,8 @@ impl Worker {
             deadline = self.tick();
         }
         self.plan.finish(&mut events, &mut cx);
-        self.deliver(&mut events, &mut cx);
+        self.deliver(&mut events, &mut written, &mut cx);
+        self.plan.account(&mut cx);
         self.writers.iter_mut().for_each(|writer| writer.finish());
     }
 
@@ -86,26 +91,36 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, events: &mut Vec<Event>, cx: &mut Context) {
+    fn work(&mut self, events: &mut Vec<Event>, written: &mut Written, cx: &mut Context) {
+        let began = Instant::now();
         cx.now = (self.clock)();
+        meter::add(&self.meter.entered, events.len() as u64);
+        meter::add(&self.meter.batches, 1);
         let plan = Arc::clone(&self.plan);
         plan.filter(events, cx);
-        self.deliver(events, cx);
+        self.deliver(events, written, cx);
         plan.account(cx);
+        meter::add(&self.meter.nanos, meter::since(began));
     }
 
-    fn deliver(&mut self, events: &mut Vec<Event>, cx: &mut Context) {
+    fn deliver(&mut self, events: &mut Vec<Event>, written: &mut Written, cx: &mut Context) {
+        let (began, count) = (Instant::now(), events.len() as u64);
+        meter::add(&self.meter.filtered, count);
         let plan = Arc::clone(&self.plan);
         for mut event in events.drain(..) {
             let receipt = event.take_receipt();
+            let timed = cx.written.picks();
+            let writers = self.writers.iter_mut().enumerate();
             match plan.route(&event, cx) {
-                Route::All => give(&event, receipt, self.writers.iter_mut()),
+                Route::All => give(&event, receipt, writers, timed, written),
                 Route::Some(picks) => {
-                    let picked = self.writers.iter_mut().enumerate().filter(|(at, _)| picks.contains(at));
-                    give(&event, receipt, picked.map(|(_, writer)| writer));
+                    give(&event, receipt, writers.filter(|(at, _)| picks.contains(at)), timed, written);
                 }
             }
         }
+        written.account(&self.meter);
+        meter::add(&self.meter.left, count);
+        meter::add(&self.meter.writing_nanos, meter::since(began));
     }
 
     fn tick(&mut self) -> Option<Instant> {
@@ -115,12 +130,18 @@ impl Worker {
 }
 
 /// Writes the event to all `writers`, each with a receipt; without a writer it is acknowledged here.
-fn give<'a>(event: &Event, receipt: Option<Receipt>, writers: impl Iterator<Item = &'a mut Box<dyn Writer>>) {
+fn give<'a>(
+    event: &Event,
+    receipt: Option<Receipt>,
+    writers: impl Iterator<Item = (usize, &'a mut Box<dyn Writer>)>,
+    timed: bool,
+    written: &mut Written,
+) {
     let mut writers = writers.peekable();
     let mut receipt = receipt;
-    while let Some(writer) = writers.next() {
+    while let Some((at, writer)) = writers.next() {
         let own = if writers.peek().is_some() { receipt.clone() } else { receipt.take() };
-        writer.write(event, own);
+        written.time(at, timed, || writer.write(event, own));
     }
     if let Some(receipt) = receipt {
         receipt.acknowledge();
@@ -178,6 +199,7 @@ mod tests {
             batch_size: 2,
             batch_delay: delay,
             clock: Timestamp::default,
+            meter: Arc::new(FlowMeter::new(1)),
         };
         let running = thread::spawn(|| worker.run());
         queue.send_blocking(0, Box::new(vec![Event::default()])).unwrap();

@@ -115,6 +115,10 @@ impl Chunk for LinesChunk {
         events.extend(self.suppressed());
         self.receipt.acknowledge();
     }
+
+    fn events(&self) -> usize {
+        self.lines.lines.len() + usize::from(self.gap.is_some()) + usize::from(self.suppressed.is_some())
+    }
 }
 
 /// `event.sequence`: a number that grows with each line of a stream, also among those of one nanosecond.

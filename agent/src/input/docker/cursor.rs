@@ -14,10 +14,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::metadata::Container;
 use super::position::{Marks, Position, Stream};
 use crate::files;
+use crate::stats::containers::{About, ContainerStats, Containers};
 
 /// What is known about one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) struct Cursors {
     state: Mutex<State>,
     /// Held while the file is written, so that two writers can't overtake each other.
     writing: Mutex<()>,
+    /// What is known of the containers, for the monitoring API.
+    containers: Option<Arc<Containers>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +67,25 @@ impl Cursors {
         let cursors: HashMap<_, _> = lines().filter_map(decode).collect();
         let damaged = lines().filter(|line| decode(line).is_none()).count();
         let state = Mutex::new(State { cursors, changed: damaged > 0 });
-        Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()) }, damaged))
+        Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()), containers: None }, damaged))
+    }
+
+    /// Cursors whose containers are counted in `containers`.
+    pub(crate) fn counted(mut self, containers: Option<Arc<Containers>>) -> Self {
+        self.containers = containers;
+        self
+    }
+
+    /// Where what is read of `container` is counted.
+    pub(crate) fn stats_of(&self, container: &str) -> Option<Arc<ContainerStats>> {
+        Some(self.containers.as_ref()?.take_up(container))
+    }
+
+    /// Notes who a container is, and how its log is read: `files` or `api`.
+    pub(crate) fn describe(&self, container: &Container, source: &'static str) {
+        let Some(stats) = self.stats_of(&container.id) else { return };
+        let (id, name, image) = (container.id.clone(), container.name.clone(), container.image.clone());
+        stats.describe(About { id, name, image, service: container.service_name().to_owned(), source });
     }
 
     /// The cursor of `container`.
@@ -99,6 +121,9 @@ impl Cursors {
     pub(crate) fn remove(&self, container: &str) {
         let mut state = self.state();
         state.changed |= state.cursors.remove(container).is_some();
+        if let Some(containers) = &self.containers {
+            containers.remove(container);
+        }
     }
 
     /// Writes the file if anything has changed since it was written last. Blocks on the disk.

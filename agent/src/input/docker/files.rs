@@ -306,6 +306,7 @@ impl Files {
     fn open(&self, path: &Path, container: &Container, layers: Layers, start: Start) -> Followed {
         self.cursors.begin(&container.id, "json-file");
         let ledger = Arc::new(ContainerLedger::new(&container.id, Arc::clone(&self.cursors)));
+        self.cursors.describe(container, "files");
         let read = self.cursors.of(&container.id).map(|cursor| cursor.marks).unwrap_or_default();
         let from_end = start == Start::End && read.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
@@ -359,6 +360,7 @@ impl Files {
                 Err(error) => {
                     followed.next = now + POLL;
                     if !followed.failed {
+                        followed.log.ledger.fails(&error.to_string());
                         warn!(path = %path.display(), reason = %error, "a log can't be read; check the rights on it; it is tried again");
                     }
                 }
@@ -389,6 +391,7 @@ impl Files {
         }
         let charge = self.charge(LinesChunk::cost(&lines), runtime).ok_or(Stopped)?;
         log.read.advance(&lines.marks);
+        log.ledger.count(&lines, gap.is_some(), suppressed.as_ref());
         let number = log.ledger.open(log.read);
         if lines.lines.is_empty() && gap.is_none() && suppressed.is_none() {
             log.ledger.settled(number);

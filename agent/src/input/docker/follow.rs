@@ -202,6 +202,7 @@ impl Follower {
     }
 
     fn after_failure(&mut self, error: &ApiError) -> Next {
+        self.ledger.fails(&error.to_string());
         match error.status() {
             Some(404) => Next::Gone,
             Some(409) => Next::Pause,
@@ -258,6 +259,7 @@ impl Follower {
         }
         if let Ok(Some(container)) = self.engine.inspect(&self.id).await.map(Container::new) {
             self.layers = (self.describe)(&container);
+            self.ledger.describe(&container);
             self.container = container;
         }
     }

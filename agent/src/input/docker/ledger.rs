@@ -3,16 +3,23 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use elkhound_pipeline::flow::receipt::Ledger;
+use elkhound_pipeline::time::Timestamp;
 
 use super::cursor::Cursors;
+use super::lines::{Line, Sealed};
+use super::metadata::Container;
 use super::position::Marks;
+use super::screen::Suppressed;
 use crate::input::window::Window;
+use crate::stats::containers::{Batch, ContainerStats};
+use crate::stats::tap::Shown;
 
 /// Moves the cursor of one container, and forgets it when the container is gone and its lines are safe.
 pub(crate) struct ContainerLedger {
     container: String,
     cursors: Arc<Cursors>,
     state: Mutex<State>,
+    stats: Option<Arc<ContainerStats>>,
 }
 
 struct State {
@@ -25,7 +32,36 @@ impl ContainerLedger {
     pub(crate) fn new(container: &str, cursors: Arc<Cursors>) -> Self {
         let safe = cursors.of(container).map(|cursor| cursor.marks).unwrap_or_default();
         let state = Mutex::new(State { window: Window::after(safe), gone: false });
-        Self { container: container.to_owned(), cursors, state }
+        let stats = cursors.stats_of(container);
+        if let Some(stats) = &stats {
+            stats.safe(safe.latest());
+        }
+        Self { container: container.to_owned(), cursors, state, stats }
+    }
+
+    /// Notes who the container is, whose log is read through the API.
+    pub(crate) fn describe(&self, container: &Container) {
+        self.cursors.describe(container, "api");
+    }
+
+    /// Notes trouble with the container's log.
+    pub(crate) fn fails(&self, reason: &str) {
+        if let Some(stats) = &self.stats {
+            stats.fails(reason);
+        }
+    }
+
+    /// Counts lines that are handed on, with what is missing before them and what was left out.
+    pub(crate) fn count(&self, sealed: &Sealed, gap: bool, suppressed: Option<&Suppressed>) {
+        let Some(stats) = &self.stats else { return };
+        stats.hand_on(&Batch {
+            lines: sealed.lines.len(),
+            bytes: sealed.text.len(),
+            last: sealed.lines.last().map(|line| line.position.nanos),
+            gap,
+            suppressed: suppressed.map_or(0, Suppressed::lines),
+            show: &|| sealed.lines.iter().map(|line| shown(line, &sealed.text)).collect(),
+        });
     }
 
     /// Notes a chunk that ends at `end`; returns its number.
@@ -51,11 +87,20 @@ impl ContainerLedger {
     }
 }
 
+/// A line as viewers see it.
+fn shown(line: &Line, text: &str) -> Shown {
+    let time = Timestamp::from_nanos(line.position.nanos);
+    Shown { time, stream: line.stream.name(), text: text[line.range()].to_owned() }
+}
+
 impl Ledger for ContainerLedger {
     fn settled(&self, chunk: u64) {
         let mut state = self.state();
         if let Some(safe) = state.window.settle(chunk) {
             self.cursors.advance(&self.container, safe);
+            if let Some(stats) = &self.stats {
+                stats.safe(safe.latest());
+            }
         }
         self.forget_if_done(&state);
     }

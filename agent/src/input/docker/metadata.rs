@@ -138,9 +138,14 @@ impl Container {
         self.labels.iter().filter(|(name, _)| wanted.takes(name)).map(plain).collect()
     }
 
-    fn service(&self) -> Option<Value> {
+    /// The name of its service, of Swarm or of Compose; empty without one.
+    pub(crate) fn service_name(&self) -> &str {
         let swarm = self.label("com.docker.swarm.service.name");
-        let name = swarm.or_else(|| self.label("com.docker.compose.service"))?;
+        swarm.or_else(|| self.label("com.docker.compose.service")).unwrap_or_default()
+    }
+
+    fn service(&self) -> Option<Value> {
+        let name = Some(self.service_name()).filter(|name| !name.is_empty())?;
         let mut service = Map::with_capacity(3);
         push_text(&mut service, "id", self.label("com.docker.swarm.service.id").unwrap_or_default());
         push_text(&mut service, "name", name);

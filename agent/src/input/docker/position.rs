@@ -85,6 +85,11 @@ impl Marks {
         }
     }
 
+    /// The later of both, in nanoseconds; 0 without any.
+    pub(crate) fn latest(&self) -> i64 {
+        self.0.iter().flatten().map(|position| position.nanos).max().unwrap_or_default()
+    }
+
     /// True when nothing is safe yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.0 == [None, None]

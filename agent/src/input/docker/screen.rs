@@ -51,6 +51,13 @@ pub(crate) struct Suppressed {
     pub(crate) stream: Stream,
 }
 
+impl Suppressed {
+    /// How many.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
+    }
+}
+
 impl Screen {
     /// Lets pass these streams, by [`Stream::index`], and so many lines a second; 0 for any number.
     pub(crate) fn new(streams: [bool; 2], limit: u64) -> Self {

@@ -300,6 +300,7 @@ async fn follow(
     let read = shared.cursors.of(&id).map(|cursor| cursor.marks).unwrap_or_default();
     let described = signals.borrow().changes;
     let host = session.host;
+    shared.cursors.describe(&container, "api");
     let describer = Arc::clone(shared);
     let describe = Arc::new(move |container: &Container| (describer.describe)(&host, container));
     let follower = Follower {
@@ -361,6 +362,7 @@ async fn by_files(
             && let Some(container) = inspect(&session.engine, &id, &shared.stop).await
         {
             let layers = (shared.describe)(&session.host, &container);
+            shared.cursors.describe(&container, "files");
             order = Some(Order::Describe { path: path.clone(), layers });
         }
     }

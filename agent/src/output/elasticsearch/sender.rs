@@ -4,7 +4,7 @@
 //! the deadline of a stop has passed, what is left is dropped unacknowledged: it is read again after the next start.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,17 +21,7 @@ use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
 use crate::limit::Limit;
 use crate::random;
-
-/// What the output has done so far.
-#[derive(Debug, Default)]
-pub(crate) struct Stats {
-    /// Documents that Elasticsearch has.
-    pub(crate) indexed: AtomicU64,
-    /// Documents that it will never take.
-    pub(crate) refused: AtomicU64,
-    /// Items that were sent again.
-    pub(crate) again: AtomicU64,
-}
+use crate::stats::delivery::{Delivery as Stats, one};
 
 /// Types of Elasticsearch's errors that the operator does not want to hear of.
 #[derive(Debug, Default)]
@@ -119,6 +109,7 @@ impl Sender {
             };
             self.stats.again.fetch_add(body.items.len() as u64, Ordering::Relaxed);
             let pause = self.backoff.next(random::fraction());
+            self.stats.fails(&reason);
             self.complain(&reason, body.items.len(), pause);
             failing = Some(reason);
             pending.push(body);
@@ -132,6 +123,7 @@ impl Sender {
     fn recovered(&mut self, failing: &mut Option<String>) {
         self.backoff.reset();
         if failing.take().is_some() {
+            self.stats.recovers();
             info!("elasticsearch takes documents again");
         }
     }
@@ -152,6 +144,7 @@ impl Sender {
         let mut refused = Vec::new();
         let left = self.send(body, &mut refused).await;
         self.stats.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
+        refused.iter().for_each(|refused| self.reject(&refused.item, &refused.lines));
         match refused::settle(refused, &self.quiet, self.letters.as_ref()).await {
             true => left,
             false => Left::GivenUp,
@@ -166,10 +159,16 @@ impl Sender {
             () = self.give_up.cancelled() => return Left::GivenUp,
             sent = self.client.bulk(bytes.clone()) => sent,
         };
+        self.count(&sent);
         match sent {
             Ok(answer) => match answer::parse(&answer, body.items.len()) {
                 Ok(Answer::AllDone) => self.all_done(body, bytes),
-                Ok(Answer::Items(items)) => self.judge(body, &bytes, items, refused),
+                Ok(Answer::Items(items)) => {
+                    one(&self.stats.with_errors);
+                    self.stats
+                        .items(items.iter().map(|item| item.status).filter(|status| !matches!(status, 200 | 201)));
+                    self.judge(body, &bytes, items, refused)
+                }
                 Err(reason) => all(body, bytes, reason),
             },
             Err(trouble @ RequestError::Unreachable { .. }) => all(body, bytes, trouble.to_string()),
@@ -180,7 +179,19 @@ impl Sender {
         }
     }
 
+    fn count(&self, sent: &Result<Bytes, RequestError>) {
+        match sent {
+            Ok(_) => self.stats.answered(200),
+            Err(RequestError::Refused { status, .. }) => {
+                self.stats.answered(*status);
+                one(&self.stats.failed);
+            }
+            Err(RequestError::Unreachable { .. }) => one(&self.stats.failed),
+        }
+    }
+
     fn all_done(&self, mut body: Body, bytes: Bytes) -> Left {
+        one(&self.stats.whole);
         self.stats.indexed.fetch_add(body.items.len() as u64, Ordering::Relaxed);
         body.attached.drain(..).filter_map(|attached| attached.receipt).for_each(Receipt::acknowledge);
         if bytes.is_unique() {
@@ -237,6 +248,15 @@ fn refuse(body: Body, bytes: Bytes, host: &str, status: u16, error: ItemError, r
             let remedy = verdict::remedy(status, &error.kind);
             all(body, bytes, format!("{host} answered with status {status} ({remedy}): {}", error.reason))
         }
+    }
+}
+
+impl Sender {
+    /// Remembers a document that is given up, for the monitoring API.
+    fn reject(&self, item: &Item, lines: &[u8]) {
+        let (kind, reason) = item.error.as_ref().map_or(("", ""), |error| (error.kind.as_str(), error.reason.as_str()));
+        let text = String::from_utf8_lossy(lines);
+        self.stats.reject(item.status, kind, reason, text.lines().nth(1).unwrap_or_default());
     }
 }
 

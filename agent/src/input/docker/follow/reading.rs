@@ -219,6 +219,7 @@ impl Follower {
         if let Some(suppressed) = &suppressed {
             suppressed.report(&self.container.name);
         }
+        self.ledger.count(&lines, reading.gap.is_some(), suppressed.as_ref());
         let number = self.ledger.open(self.read);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
         let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));

@@ -1,0 +1,222 @@
+//! What is known of each container whose log is read: how much, how late, and what is missing. For the monitoring API and its page.
+//!
+//! Counted for each chunk of lines. A container is forgotten with its cursor: when it is gone and its last line is safe.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use elkhound_pipeline::flow::meter::{add, read};
+use elkhound_pipeline::time::Timestamp;
+
+use super::locked;
+use super::tap::{Shown, Tap};
+use crate::clock;
+
+/// The containers of one input.
+pub(crate) struct Containers {
+    by_id: Mutex<BTreeMap<String, Arc<ContainerStats>>>,
+    tap: Arc<Tap>,
+}
+
+impl std::fmt::Debug for Containers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(locked(&self.by_id).keys()).finish()
+    }
+}
+
+impl Containers {
+    /// None yet; whose lines can be looked at through `tap`.
+    pub(crate) fn new(tap: Arc<Tap>) -> Self {
+        Self { by_id: Mutex::default(), tap }
+    }
+
+    /// The container with this id, which is taken up if it is new.
+    pub(crate) fn take_up(&self, id: &str) -> Arc<ContainerStats> {
+        let mut by_id = locked(&self.by_id);
+        Arc::clone(by_id.entry(id.to_owned()).or_insert_with(|| Arc::new(ContainerStats::new(id, &self.tap))))
+    }
+
+    /// Forgets a container.
+    pub(crate) fn remove(&self, id: &str) {
+        locked(&self.by_id).remove(id);
+    }
+
+    /// All of them, by id.
+    pub(crate) fn all(&self) -> Vec<Arc<ContainerStats>> {
+        locked(&self.by_id).values().cloned().collect()
+    }
+}
+
+/// One container.
+pub(crate) struct ContainerStats {
+    /// Its id.
+    pub(crate) id: String,
+    /// Lines that were handed on.
+    pub(crate) lines: AtomicU64,
+    /// Their bytes.
+    pub(crate) bytes: AtomicU64,
+    /// Places in its log where lines may be missing that were rotated away.
+    pub(crate) gaps: AtomicU64,
+    /// Lines that were left out because there were too many.
+    pub(crate) suppressed: AtomicU64,
+    last: AtomicI64,
+    read: AtomicI64,
+    safe: AtomicI64,
+    about: Mutex<Arc<About>>,
+    trouble: Mutex<Option<(Timestamp, String)>>,
+    tap: Arc<Tap>,
+}
+
+/// Who a container is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its image.
+    pub(crate) image: String,
+    /// Its service, of Swarm or of Compose.
+    pub(crate) service: String,
+    /// How its log is read: `files` or `api`.
+    pub(crate) source: &'static str,
+}
+
+/// Lines that are handed on.
+pub(crate) struct Batch<'a> {
+    /// How many.
+    pub(crate) lines: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// The time of the last one, in nanoseconds.
+    pub(crate) last: Option<i64>,
+    /// Whether lines may be missing before the first.
+    pub(crate) gap: bool,
+    /// Lines that were left out.
+    pub(crate) suppressed: u64,
+    /// Shows them to whoever looks.
+    pub(crate) show: &'a dyn Fn() -> Vec<Shown>,
+}
+
+impl ContainerStats {
+    fn new(id: &str, tap: &Arc<Tap>) -> Self {
+        let about = About { id: id.to_owned(), ..About::default() };
+        Self {
+            id: id.to_owned(),
+            lines: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+            last: AtomicI64::new(0),
+            read: AtomicI64::new(0),
+            safe: AtomicI64::new(0),
+            about: Mutex::new(Arc::new(about)),
+            trouble: Mutex::default(),
+            tap: Arc::clone(tap),
+        }
+    }
+
+    /// Counts lines that are handed on, and shows them to whoever looks.
+    pub(crate) fn hand_on(&self, batch: &Batch<'_>) {
+        add(&self.lines, batch.lines as u64);
+        add(&self.bytes, batch.bytes as u64);
+        if let Some(last) = batch.last {
+            self.last.store(last, Ordering::Relaxed);
+            self.read.store(nanos(clock::now()), Ordering::Relaxed);
+        }
+        if batch.gap {
+            add(&self.gaps, 1);
+        }
+        if batch.suppressed > 0 {
+            add(&self.suppressed, batch.suppressed);
+        }
+        if self.tap.is_watched() {
+            self.tap.show(&self.about(), (batch.show)());
+        }
+    }
+
+    /// All up to a line of this time is safe.
+    pub(crate) fn safe(&self, nanos: i64) {
+        self.safe.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Who it is.
+    pub(crate) fn about(&self) -> Arc<About> {
+        Arc::clone(&locked(&self.about))
+    }
+
+    /// Notes who it is.
+    pub(crate) fn describe(&self, about: About) {
+        *locked(&self.about) = Arc::new(about);
+    }
+
+    /// Its log can't be read, or not all of it, for this reason.
+    pub(crate) fn fails(&self, reason: &str) {
+        *locked(&self.trouble) = Some((clock::now(), reason.to_owned()));
+    }
+
+    /// The last trouble with its log.
+    pub(crate) fn trouble(&self) -> Option<(Timestamp, String)> {
+        locked(&self.trouble).clone()
+    }
+
+    /// The time of the last line that was handed on.
+    pub(crate) fn last(&self) -> Option<Timestamp> {
+        time(&self.last)
+    }
+
+    /// How late the last lines were read, in nanoseconds.
+    pub(crate) fn lag(&self) -> i64 {
+        let read = self.read.load(Ordering::Relaxed);
+        (read - self.last.load(Ordering::Relaxed)).max(0)
+    }
+
+    /// How old the oldest line is at `now` that was handed on and is not safe yet, about: the age of the cursor. 0 when all is safe.
+    pub(crate) fn cursor_age(&self, now: Timestamp) -> i64 {
+        let (last, safe) = (self.last.load(Ordering::Relaxed), self.safe.load(Ordering::Relaxed));
+        let from = if safe == 0 { self.read.load(Ordering::Relaxed) } else { safe };
+        if last > safe { (nanos(now) - from).max(0) } else { 0 }
+    }
+
+    /// Lines so far.
+    pub(crate) fn count(&self) -> u64 {
+        read(&self.lines)
+    }
+}
+
+/// Nanoseconds since 1970; times beyond what they reach are none that a line has.
+fn nanos(time: Timestamp) -> i64 {
+    time.as_nanos().unwrap_or_default()
+}
+
+fn time(nanos: &AtomicI64) -> Option<Timestamp> {
+    let nanos = nanos.load(Ordering::Relaxed);
+    (nanos != 0).then(|| Timestamp::from_nanos(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(last: i64) -> Batch<'static> {
+        Batch { lines: 2, bytes: 10, last: Some(last), gap: false, suppressed: 3, show: &Vec::new }
+    }
+
+    #[test]
+    fn a_container_is_late_until_its_lines_are_safe() {
+        let containers = Containers::new(Arc::new(Tap::new()));
+        let container = containers.take_up("ab");
+        let now = clock::now();
+        let line = nanos(now) - 5_000_000_000;
+        container.hand_on(&batch(line));
+        assert!(container.lag() >= 5_000_000_000);
+        container.safe(line - 1_000_000_000);
+        assert_eq!(container.cursor_age(now), 6_000_000_000);
+        container.safe(line);
+        assert_eq!((container.cursor_age(now), container.count()), (0, 2));
+        assert_eq!(read(&containers.take_up("ab").suppressed), 3);
+        containers.remove("ab");
+        assert!(containers.all().is_empty());
+    }
+}
