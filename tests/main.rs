@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is how failure is told")]
 
+mod api;
 mod cases;
 mod cli;
 mod conformance;

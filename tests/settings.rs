@@ -30,7 +30,7 @@ fn what_is_in_force_is_printed_with_where_it_comes_from() {
     assert_eq!(line("pipeline.batch.size"), "77 environment PIPELINE_BATCH_SIZE");
     assert_eq!(line("pipeline.batch.delay"), "5 /logstash.yml:4:12");
     assert_eq!(line("pipeline.ordered"), "auto default");
-    assert_eq!(line("api.auth.basic.password"), "(secret) /logstash.yml:6:26 (it has no effect yet)");
+    assert_eq!(line("api.auth.basic.password"), "(secret) /logstash.yml:6:26");
     assert_eq!(line("node.name"), "${SECRET}-node /logstash.yml:7:12");
     assert!(said.contains("[out] pipeline.workers"), "{said}");
 }

@@ -86,6 +86,8 @@ pub(crate) enum Command {
     /// Lists, shows, replays and removes what Elasticsearch refused for good (the dead letter queue)
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
+    Healthcheck(HealthArgs),
     /// Prints a plugin's documentation, or the list of plugins
     Docs {
         /// The plugin, for example `grok`
@@ -164,6 +166,20 @@ pub(crate) struct DlqRemove {
     #[arg(long, value_name = "SEGMENT")]
     pub(crate) through: u64,
     /// Where the queue is.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Flags of `elkhound healthcheck`.
+#[derive(Args, Debug)]
+pub(crate) struct HealthArgs {
+    /// Whom to ask, such as http://127.0.0.1:9600; without it the settings say so
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Also fail while pipelines don't run or Elasticsearch takes nothing
+    #[arg(long)]
+    pub(crate) ready: bool,
+    /// Settings as for running.
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

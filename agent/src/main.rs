@@ -1,6 +1,7 @@
 //! elkhound: arguments → settings → check → run → exit code.
 
 mod allocator;
+mod api;
 mod backoff;
 mod bus;
 mod cases;
@@ -10,6 +11,7 @@ mod dead_letters;
 mod difference;
 mod docs;
 mod files;
+mod healthcheck;
 mod host;
 mod input;
 mod limit;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
+        Some(Command::Healthcheck(args)) => healthcheck::run(args).map(exit_code),
         Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Dlq(command)) => dead_letters::command::run(command),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
@@ -100,6 +103,7 @@ fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) 
         return Ok(ExitCode::SUCCESS);
     }
     let stats = Arc::new(Stats::new());
+    let _serving = runtime.block_on(api::start(&settings, &stats))?;
     info!(version = env!("CARGO_PKG_VERSION"), data = %settings.data.display(), "elkhound starts");
     run::run(made, &settings, &runtime, &stats)?;
     info!("elkhound has stopped");

@@ -10,6 +10,7 @@
 //!
 //! All mistakes are collected, each with its place. `pipelines.yml` is read when no pipeline is given by any of 2 to 4.
 
+pub(crate) mod api;
 mod file;
 mod pipelines;
 pub(crate) mod table;
@@ -23,9 +24,12 @@ use elkhound_config::env::Lookup;
 use elkhound_pipeline::flow::queue::Order;
 use elkhound_pipeline::setup::Ecs;
 
+use self::api::ApiSettings;
 use self::file::Reader;
 use self::pipelines::Entry;
 use self::table::{ROWS, Row};
+#[cfg(test)]
+pub(crate) use self::written::Origin as WrittenAt;
 use self::written::{Layer, Layers, Origin};
 pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
@@ -53,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) node: Option<String>,
     /// How elkhound logs.
     pub(crate) log: LogSettings,
+    /// How its monitoring API is served.
+    pub(crate) api: ApiSettings,
 }
 
 /// How one pipeline is run.
@@ -135,6 +141,7 @@ impl Given {
     /// What the settings mean. Defaults stand in for what is wrong, so that the pipelines can be checked all the same.
     pub(crate) fn meant(&mut self) -> Settings {
         let pipelines = self.pipelines();
+        let api = self.api();
         let process = [&self.flags, &self.variables, &self.file];
         let layers = Layers(&process);
         Settings {
@@ -144,7 +151,14 @@ impl Given {
             budget: IN_FLIGHT,
             node: layers.value("node.name").map(str::to_owned),
             log: self.log(),
+            api,
         }
+    }
+
+    /// How the monitoring API is served.
+    pub(crate) fn api(&mut self) -> ApiSettings {
+        let process = [&self.flags, &self.variables, &self.file];
+        api::read(Layers(&process), &mut self.mistakes)
     }
 
     /// How elkhound logs, whatever else may be wrong.

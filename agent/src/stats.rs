@@ -4,8 +4,6 @@
 //! locked on the way of an event. Reading adds up. What has ended (a pipeline that was reloaded, a container that is gone) is
 //! forgotten, so nothing here grows with time.
 
-#![allow(dead_code, reason = "read by the monitoring API")]
-
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -118,6 +116,8 @@ pub(crate) struct PipelineStats {
     pub(crate) batch_size: usize,
     /// How long a worker waits for as many.
     pub(crate) batch_delay: Duration,
+    /// Whether documents that are refused for good are kept.
+    pub(crate) keeps_dead_letters: bool,
     /// When it was started.
     pub(crate) started: Instant,
     /// Its filters, with their counters.
@@ -149,6 +149,7 @@ impl PipelineStats {
             workers: settings.workers,
             batch_size: settings.batch_size,
             batch_delay: settings.batch_delay,
+            keeps_dead_letters: settings.dead_letters.is_some(),
             started: Instant::now(),
             plan: Arc::clone(plan),
             flow: Arc::new(FlowMeter::new(outputs.len())),

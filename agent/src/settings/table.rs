@@ -74,22 +74,26 @@ use Scope::{Pipeline, Process};
 /// All settings, sorted by name.
 pub(crate) const ROWS: &[Row] = &[
     row("allow_superuser", Switch, "true", "run as root", NO_SUPERUSER),
-    row("api.auth.*", Any, "", "who may ask the monitoring API", NotYet(&[])),
-    row("api.auth.basic.password", Secret, "", "password of the monitoring API", NotYet(&[])),
-    row("api.auth.basic.username", Text, "", "user of the monitoring API", NotYet(&[])),
-    row("api.auth.type", OneOf(&["none", "basic"]), "none", "login of the monitoring API", NotYet(&["none"])),
-    row("api.enabled", OneOf(BOTH), "false", "whether the monitoring API answers", NotYet(&["false"])),
+    row("api.auth.*", Any, "", "who may ask the monitoring API", Effect::None("any password is taken")),
+    row("api.auth.basic.password", Secret, "", "Password of the monitoring API", Works),
+    row("api.auth.basic.username", Text, "", "User of the monitoring API", Works),
+    row("api.auth.type", OneOf(&["none", "basic"]), "none", "Login of the monitoring API: none, basic", Works),
+    row("api.enabled", OneOf(BOTH), "true", "Whether the monitoring API answers", Works),
+    row("api.environment", Text, "production", "What the monitoring API calls this environment", Works),
+    row("api.http.host", Text, "", "Address of the monitoring API [default: 127.0.0.1]", Works),
     row(
-        "api.environment",
+        "api.http.port",
         Text,
-        "production",
-        "what the monitoring API calls this environment",
-        NotYet(&["production"]),
+        "9600-9700",
+        "Port of the monitoring API, or several of which the first free one is taken",
+        Works,
     ),
-    row("api.http.host", Text, "", "address of the monitoring API", NotYet(&[])),
-    row("api.http.port", Text, "", "port of the monitoring API", NotYet(&[])),
     row("api.ssl.*", Any, "", "TLS of the monitoring API", NotYet(&[])),
-    row("api.ssl.keystore.password", Secret, "", "password of the API's key store", NotYet(&[])),
+    row("api.ssl.certificate", Text, "", "Certificate of the monitoring API, a PEM file", Works),
+    row("api.ssl.enabled", OneOf(BOTH), "false", "Whether the monitoring API speaks TLS", Works),
+    row("api.ssl.key", Text, "", "Private key of the monitoring API, a PEM file", Works),
+    row("api.ssl.keystore.password", Secret, "", "password of the API's key store", NO_JAVA_STORE),
+    row("api.ssl.keystore.path", Text, "", "the API's key store", NO_JAVA_STORE),
     row("cloud.auth", Secret, "", "login at a hosted Elasticsearch", NO_CLOUD),
     row("cloud.id", Text, "", "a hosted Elasticsearch", NO_CLOUD),
     of_pipeline("config.debug", Switch, "false", "log the compiled pipeline", Effect::None("use log.level: debug")),
@@ -137,8 +141,8 @@ pub(crate) const ROWS: &[Row] = &[
         "what becomes of bad tags",
         NotYet(&["rename"]),
     ),
-    row("http.host", Text, "", "old name of api.http.host", NotYet(&[])),
-    row("http.port", Text, "", "old name of api.http.port", NotYet(&[])),
+    row("http.host", Text, "", "old name of api.http.host", Works),
+    row("http.port", Text, "", "old name of api.http.port", Works),
     row("interactive", Any, "", "a Ruby shell", Effect::None("elkhound has no Ruby shell")).short('i'),
     row("keystore.*", Any, "", "Java's key store", NO_KEYSTORE),
     row("log.format", OneOf(&["plain", "json"]), "plain", "plain or json", Works),
@@ -245,6 +249,7 @@ const NO_SUPERUSER: Effect = Effect::None("elkhound runs as whoever starts it");
 const NO_CHECK: Effect = Effect::None("segments are looked at as often as dead_letter_queue.flush_interval says");
 const NO_CLOUD: Effect = Effect::None("set hosts, user and password of the elasticsearch output");
 const NO_KEYSTORE: Effect = Effect::None("secrets are read from NAME_FILE or /run/secrets/NAME");
+const NO_JAVA_STORE: Effect = Effect::None("elkhound reads PEM files: api.ssl.certificate and api.ssl.key");
 const NO_MONITORING: Effect = Effect::None("elkhound does not ship figures about itself into a cluster");
 const NO_JVM: Effect = Effect::None("it steers machinery that elkhound does not have");
 const NO_HANG: Effect = Effect::None("a stop always ends within ten seconds, and what was not safe is read again");

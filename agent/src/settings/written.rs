@@ -228,10 +228,11 @@ mod tests {
             told("pipeline.workers", "0", Origin::File(source, Span::new(18, 19))),
             "elkhound.yml:1:19: error[bad-setting]: `pipeline.workers`: at least 1 is needed\n  1 | pipeline.workers: 0\n    |                   ^\n"
         );
-        let secret = told("api.auth.basic.password", "hunter2", Origin::Variable("API_AUTH_BASIC_PASSWORD".into()));
+        let origin = Origin::Variable("API_SSL_KEYSTORE_PASSWORD".into());
+        let secret = told("api.ssl.keystore.password", "hunter2", origin);
         assert_eq!(
             secret,
-            "elkhound: warning[no-effect]: `API_AUTH_BASIC_PASSWORD` is taken, but it has no effect yet\n"
+            "elkhound: warning[no-effect]: `API_SSL_KEYSTORE_PASSWORD` is taken, but it has no effect: elkhound reads PEM files: api.ssl.certificate and api.ssl.key\n"
         );
     }
 }

@@ -1,0 +1,103 @@
+//! A state to ask, for tests: one pipeline `main` with an input, a filter and an output that delivers.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elkhound_config::parser::{self, Escapes};
+use elkhound_config::source::Source;
+use elkhound_pipeline::flow::budget::Budget;
+use elkhound_pipeline::flow::queue::Order;
+use elkhound_pipeline::plan::compile;
+use elkhound_pipeline::setup::{Ecs, Setup};
+use http_body_util::BodyExt;
+use hyper::Method;
+use tokio::sync::Semaphore;
+
+use super::node::Node;
+use super::query::Query;
+use super::{Asked, History, State, answer};
+use crate::line::Named;
+use crate::settings::api::ApiSettings;
+use crate::settings::{PipelineSettings, PipelineText, Written};
+use crate::stats::{PipelineStats, Stats};
+
+/// A state whose pipeline has done nothing yet.
+pub(crate) fn state() -> State {
+    let stats = Arc::new(Stats::new());
+    stats.start(Arc::new(pipeline(&stats)));
+    let text = String::new;
+    let node = Node {
+        host: "node-1".into(),
+        name: "node-1".into(),
+        id: "id".into(),
+        ephemeral_id: text(),
+        environment: "production".into(),
+        address: "127.0.0.1:9600".into(),
+    };
+    State {
+        stats,
+        node,
+        history: History::default(),
+        reloads: false,
+        login: None,
+        loopback: true,
+        viewers: Arc::new(Semaphore::new(1)),
+    }
+}
+
+fn pipeline(stats: &Stats) -> PipelineStats {
+    let text = "filter { mutate { add_tag => a } if [b] > 1 { drop { } } }";
+    let source = Source::of("p.conf", text);
+    let parsed = parser::parse(&source, Escapes::Kept);
+    let plan = compile(&parsed.document, &source, &Setup::without_files(Ecs::V8), Box::new(|_| {}), &mut Vec::new());
+    let named = |id: &str, name: &str| Named { id: id.into(), name: name.into() };
+    let names = ([named("in", "docker")], [named("es", "elasticsearch")]);
+    let row = crate::settings::table::find("config.string").unwrap();
+    let written =
+        Written { name: row.name.into(), row, value: text.into(), origin: crate::settings::WrittenAt::Nowhere };
+    let settings = PipelineSettings {
+        id: "main".into(),
+        text: PipelineText::Inline(written),
+        workers: 2,
+        batch_size: 125,
+        batch_delay: Duration::ZERO,
+        order: Order::Free,
+        ecs: Ecs::V8,
+        support_escapes: false,
+        dead_letters: None,
+    };
+    let pipeline =
+        PipelineStats::new(&settings, (&names.0, &names.1), &Arc::new(plan.plan), Budget::new(1 << 20), stats);
+    pipeline.outputs[0].delivery.set(Arc::default()).unwrap();
+    pipeline
+}
+
+/// Asks for a path; the status and the body of the answer.
+pub(crate) async fn get(state: &State, path: &str, accept: &str) -> (u16, String) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let asked = Asked {
+        method: Method::GET,
+        path: path.into(),
+        query: Query::parse(query),
+        accept: accept.into(),
+        trusted: true,
+    };
+    let answer = answer(state, &asked, &Default::default()).await;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// An API on this host.
+pub(crate) fn settings(ports: RangeInclusive<u16>) -> ApiSettings {
+    ApiSettings {
+        enabled: true,
+        host: "127.0.0.1".into(),
+        ports,
+        environment: String::new(),
+        login: None,
+        tls: None,
+        reloads: false,
+    }
+}

@@ -1,0 +1,139 @@
+//! `elkhound healthcheck`: asks the elkhound that runs on this host, for Docker's HEALTHCHECK in an image that holds nothing else.
+//!
+//! It reads the same settings as elkhound itself to know where to ask. By default it asks whether elkhound lives: that Elasticsearch is away must not make
+//! an orchestrator end it, for a restart heals nothing there. `--ready` asks whether it is ready, too.
+
+use std::io::{Write, stdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{Request, StatusCode, Uri, client};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::api::{reached_at, with_port};
+use crate::cli::HealthArgs;
+use crate::settings::Given;
+use crate::settings::api::ApiSettings;
+use crate::tls;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of an answer is read.
+const ANSWER: usize = 64 << 10;
+
+/// Asks, and says in one sentence what came of it; false when elkhound is not well.
+///
+/// # Errors
+/// Standard output that can't be written to.
+pub(crate) fn run(args: HealthArgs) -> Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let path = if args.ready { "/ready" } else { "/live" };
+    let api = Given::collect(args.run).api();
+    let asked = match args.url {
+        Some(url) => runtime.block_on(ask_url(&url, path, &api)),
+        None => runtime.block_on(ask_here(path, &api)),
+    };
+    match asked {
+        Ok((true, said)) => {
+            writeln!(stdout(), "{said}")?;
+            Ok(true)
+        }
+        Ok((false, said)) => {
+            writeln!(stdout(), "{said}")?;
+            Ok(false)
+        }
+        Err(error) => {
+            writeln!(stdout(), "elkhound does not answer: {error:#}")?;
+            Ok(false)
+        }
+    }
+}
+
+/// Asks on each port of the settings until an elkhound answers: it has taken the first one that was free.
+async fn ask_here(path: &str, api: &ApiSettings) -> Result<(bool, String)> {
+    if !api.enabled {
+        bail!("api.enabled is false, so there is nobody to ask");
+    }
+    let host = reached_at(&api.host);
+    let scheme = if api.tls.is_some() { "https" } else { "http" };
+    let mut trouble = None;
+    for port in api.ports.clone() {
+        let url = format!("{scheme}://{}", with_port(host, port));
+        match ask_url(&url, path, api).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    Err(trouble.unwrap_or_else(|| anyhow::anyhow!("there is no port to ask on")))
+}
+
+async fn ask_url(url: &str, path: &str, api: &ApiSettings) -> Result<(bool, String)> {
+    let uri: Uri = url.parse().with_context(|| format!("`{url}` is no address; write http://HOST:PORT"))?;
+    let host = uri.host().with_context(|| format!("`{url}` names no host; write http://HOST:PORT"))?;
+    let secure = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 9600 });
+    let path = if uri.path().len() > 1 { uri.path() } else { path };
+    let asking = async {
+        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.context("nobody listens")?;
+        let request = request(uri.authority().map_or(host, |authority| authority.as_str()), path, api)?;
+        if secure { send(encrypted(stream, host, api).await?, request).await } else { send(stream, request).await }
+    };
+    let answered = timeout(PATIENCE, asking).await.context("it took too long").and_then(|answered| answered);
+    let (status, said) = answered.with_context(|| format!("{url}{path}"))?;
+    if !said.starts_with("elkhound ") && status == StatusCode::OK && path != uri.path() {
+        bail!("{url}{path}: something else answers there");
+    }
+    Ok((status == StatusCode::OK, said))
+}
+
+fn request(authority: &str, path: &str, api: &ApiSettings) -> Result<Request<Empty<Bytes>>> {
+    let mut request = Request::get(path).header(HOST, authority);
+    if let Some(login) = &api.login {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
+        request = request.header(AUTHORIZATION, format!("Basic {pair}"));
+    }
+    request.body(Empty::new()).context("there is no such request")
+}
+
+/// TLS to the API itself, whose certificate is known: no other is trusted.
+async fn encrypted(
+    stream: TcpStream,
+    host: &str,
+    api: &ApiSettings,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(pem) = &api.tls {
+        tls::trust(&pem.certificate, &mut roots)?;
+    }
+    let config = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+    Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
+}
+
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Empty<Bytes>>,
+) -> Result<(StatusCode, String)> {
+    let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER).collect().await.map_err(|error| anyhow::anyhow!(error))?;
+    connection.abort();
+    let said = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    Ok((status, said))
+}
