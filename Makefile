@@ -6,7 +6,7 @@ RIG := tests/rig
 STATIC := $(shell uname -m)-unknown-linux-gnu
 STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build static image deb test test-quick try bench guard fuzz compare compare-api scale short-lived lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick try bench guard fuzz soak compare compare-api scale short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ guard: toolchain ## count the instructions of the hot paths and hold them agains
 
 fuzz: toolchain ## throw odd texts at every parser; SECONDS_EACH=600 for longer than a minute each
 	tests/fuzz $(or $(SECONDS_EACH),60)
+
+soak: toolchain ## let everything go wrong for an hour, seed after seed; SECONDS and SEED say how long and from where
+	SOAK_SECONDS=$(or $(SECONDS),3600) SOAK_SEED=$(or $(SEED),1000) \
+	  $(RIG)/with-rig cargo test -p elkhound --test main -- --ignored --nocapture --exact faults::soak
 
 compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the like go to benches/compare/run
 	benches/compare/run $(ARGS)

@@ -15,6 +15,7 @@ mod delivery;
 mod deploy;
 mod diagnostics;
 mod docker;
+mod faults;
 mod harness;
 mod indexing;
 mod inputs;

@@ -44,6 +44,11 @@ impl Container {
         output_of(&mut docker(&["logs", &self.name])).lines().map(str::to_owned).collect()
     }
 
+    /// Whether its main process runs.
+    pub(crate) fn is_running(&self) -> bool {
+        run(docker(&["inspect", "--format", "{{.State.Running}}"]).arg(&self.name)).stdout.starts_with(b"true")
+    }
+
     /// Waits for its end; for one with `--rm` that may be over already.
     pub(crate) fn wait(&self) {
         run(&mut docker(&["wait", &self.name]));

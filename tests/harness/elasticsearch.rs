@@ -34,6 +34,11 @@ impl Elasticsearch {
         Self { url: from_rig("ELASTICSEARCH_URL"), own: None, version: String::new(), login: &[] }
     }
 
+    /// The same node for somebody else, who may not start, stop or freeze it.
+    pub(crate) fn guest(&self) -> Self {
+        Self { url: self.url.clone(), own: None, version: self.version.clone(), login: self.login }
+    }
+
     /// A node of its own, with further settings (`name=value`); gone when dropped.
     pub(crate) fn own(name: &str, settings: &[&str]) -> Self {
         let version = std::env::var("ELASTICSEARCH_VERSION").unwrap_or_else(|_| "8".to_owned());

@@ -5,10 +5,12 @@
 //! condition can be waited for. It leaves out the setting up: `tests/rig/with-rig` does that and passes the addresses on.
 
 mod agent;
+mod dice;
 mod docker;
 mod elasticsearch;
 mod engine;
 mod once;
+mod proxy;
 mod scenario;
 mod shipment;
 
@@ -17,11 +19,13 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) use agent::{Agent, binary};
+pub(crate) use dice::Dice;
 pub(crate) use docker::Container;
 pub(crate) use elasticsearch::{Document, Elasticsearch};
 pub(crate) use engine::{Engine, certificates};
 pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
-pub(crate) use scenario::Scenario;
+pub(crate) use proxy::Proxy;
+pub(crate) use scenario::{Difference, Running, Scenario};
 pub(crate) use shipment::{Printed, Shipment, data_folder};
 
 /// A setting that `with-rig` passes on.

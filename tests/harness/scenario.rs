@@ -2,7 +2,8 @@
 //! what was written is compared with what was indexed, line by line.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fmt;
+use std::time::{Duration, Instant};
 
 use super::{Agent, Container, Document, Elasticsearch, eventually, from_rig};
 
@@ -13,6 +14,7 @@ pub(crate) struct Scenario {
     lines: usize,
     rate: Option<usize>,
     options: Vec<String>,
+    through: Option<(String, String)>,
     limit: Duration,
 }
 
@@ -35,6 +37,7 @@ impl Scenario {
             lines: 3,
             rate: None,
             options: Vec::new(),
+            through: None,
             limit: Duration::from_secs(120),
         }
     }
@@ -63,6 +66,12 @@ impl Scenario {
         self
     }
 
+    /// Has the agent send to this address, a proxy's, with further options of the output.
+    pub(crate) fn through(mut self, url: String, options: &str) -> Self {
+        self.through = Some((url, options.to_owned()));
+        self
+    }
+
     /// Starts an agent and the containers, and has the documents indexed in `elasticsearch`.
     pub(crate) fn start(self, elasticsearch: Elasticsearch) -> Running {
         let mut agent =
@@ -78,11 +87,12 @@ impl Scenario {
 
     /// Other tests' containers are on the same engine, so the pipeline keeps its own ones only.
     fn pipeline(&self, elasticsearch: &Elasticsearch) -> String {
-        let (name, url) = (&self.name, elasticsearch.url());
+        let name = &self.name;
+        let (url, options) = self.through.clone().unwrap_or_else(|| (elasticsearch.url().to_owned(), String::new()));
         format!(
             "input {{ docker {{ }} }}\n\
              output {{ if [container][name] =~ /^{name}-/ {{\n\
-               elasticsearch {{ hosts => [\"{url}\"] index => \"{name}-%{{+YYYY.MM.dd}}\" }}\n\
+               elasticsearch {{ hosts => [\"{url}\"] index => \"{name}-%{{+YYYY.MM.dd}}\" {options} }}\n\
              }} }}\n"
         )
     }
@@ -123,7 +133,28 @@ impl Running {
         // Whatever is sent twice comes behind what was sent once, so the agent is first let finish.
         let status = self.agent.stop(Duration::from_secs(30));
         assert!(status.success(), "the agent ended with {status}");
-        assert_same(&written, self.elasticsearch.documents(&self.indices()));
+        let difference = self.difference();
+        assert!(difference.is_none(), "{difference}");
+    }
+
+    /// Whether a container still writes.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.containers.iter().any(Container::is_running)
+    }
+
+    /// Waits until all has been written and indexed, or for as long as a scenario may take.
+    pub(crate) fn settle(&mut self) {
+        self.wait_for_containers();
+        let (written, indices, end) = (self.written().len() as u64, self.indices(), Instant::now() + self.limit);
+        while self.elasticsearch.count(&indices) < written && Instant::now() < end {
+            self.agent.assert_running();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What was written beside what was indexed so far.
+    pub(crate) fn difference(&self) -> Difference {
+        Difference::new(&self.written(), self.elasticsearch.documents(&self.indices()))
     }
 
     /// What the containers write: one entry per line, named as the documents name it.
@@ -146,24 +177,51 @@ impl Drop for Running {
     }
 }
 
-/// Compares whole sets; the message counts all differences and shows a few of each kind.
-fn assert_same(written: &[(String, String)], indexed: Vec<Document>) {
-    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for document in indexed {
-        found.entry((document.container, document.message)).or_default().push(document.id);
+/// How what was indexed differs from what was written; whole sets are compared.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// How many lines were written.
+    pub(crate) written: usize,
+    /// Lines that were never indexed.
+    pub(crate) missing: Vec<(String, String)>,
+    /// Lines that stand in more than one document.
+    pub(crate) doubled: Vec<(String, String)>,
+    /// Documents of lines that nobody wrote.
+    pub(crate) foreign: usize,
+}
+
+impl Difference {
+    fn new(written: &[(String, String)], indexed: Vec<Document>) -> Self {
+        let mut found: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for document in indexed {
+            *found.entry((document.container, document.message)).or_default() += 1;
+        }
+        let missing: Vec<_> = written.iter().filter(|line| !found.contains_key(*line)).cloned().collect();
+        let foreign = found.len() + missing.len() - written.len();
+        let doubled = found.into_iter().filter(|(_, times)| *times > 1).map(|(line, _)| line).collect();
+        Self { written: written.len(), missing, doubled, foreign }
     }
-    let missing: Vec<_> = written.iter().filter(|line| !found.contains_key(*line)).collect();
-    let doubled: Vec<_> = found.iter().filter(|(_, ids)| ids.len() > 1).collect();
-    let foreign = found.len() + missing.len() - written.len();
-    assert!(
-        missing.is_empty() && doubled.is_empty() && foreign == 0,
-        "of {} lines {} are missing, {} doubled, and {foreign} were never written\nmissing: {:?}\ndoubled: {:?}",
-        written.len(),
-        missing.len(),
-        doubled.len(),
-        &missing[..missing.len().min(5)],
-        &doubled[..doubled.len().min(5)],
-    );
+
+    /// Whether every line is there once, and nothing else.
+    pub(crate) fn is_none(&self) -> bool {
+        self.missing.is_empty() && self.doubled.is_empty() && self.foreign == 0
+    }
+}
+
+/// All differences counted, and a few of each kind.
+impl fmt::Display for Difference {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { written, missing, doubled, foreign } = self;
+        let some = |lines: &[(String, String)]| format!("{:?}", &lines[..lines.len().min(5)]);
+        write!(
+            to,
+            "of {written} lines {} are missing, {} doubled, and {foreign} were never written\nmissing: {}\ndoubled: {}",
+            missing.len(),
+            doubled.len(),
+            some(missing),
+            some(doubled),
+        )
+    }
 }
 
 #[cfg(test)]
@@ -178,26 +236,21 @@ mod tests {
         messages.iter().map(|message| ("c".to_owned(), (*message).to_owned())).collect()
     }
 
+    fn said(written: &[&str], indexed: Vec<Document>) -> String {
+        let difference = Difference::new(&lines(written), indexed);
+        difference.to_string().lines().next().unwrap().to_owned()
+    }
+
     #[test]
     fn equal_sets_pass_in_any_order() {
-        assert_same(&lines(&["a", "b"]), vec![document("b", "1"), document("a", "2")]);
+        let difference = Difference::new(&lines(&["a", "b"]), vec![document("b", "1"), document("a", "2")]);
+        assert!(difference.is_none(), "{difference}");
     }
 
     #[test]
-    #[should_panic(expected = "of 2 lines 1 are missing, 0 doubled, and 0 were never written")]
-    fn a_missing_line_fails() {
-        assert_same(&lines(&["a", "b"]), vec![document("a", "1")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "of 1 lines 0 are missing, 1 doubled, and 0 were never written")]
-    fn a_doubled_line_fails() {
-        assert_same(&lines(&["a"]), vec![document("a", "1"), document("a", "2")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "of 1 lines 0 are missing, 0 doubled, and 1 were never written")]
-    fn a_foreign_line_fails() {
-        assert_same(&lines(&["a"]), vec![document("a", "1"), document("b", "2")]);
+    fn every_difference_is_counted() {
+        let both = || vec![document("a", "1"), document("a", "2")];
+        assert_eq!(said(&["a", "b"], both()), "of 2 lines 1 are missing, 1 doubled, and 0 were never written");
+        assert_eq!(said(&[], both()), "of 0 lines 0 are missing, 1 doubled, and 1 were never written");
     }
 }
