@@ -70,3 +70,84 @@ fn documents_are_changed_and_removed_as_their_events_say() {
     node.remove(&index);
     assert_eq!(found, [(1, "b".to_owned()), (2, "c".to_owned())]);
 }
+
+/// Runs elkhound with a pipeline that reads this dead letter queue.
+fn ship_letters(folder: &std::path::Path, outputs: &str) {
+    let pipeline = format!(
+        "input {{ dead_letter_queue {{ path => \"{}\" commit_offsets => false exit_after_read => true }} }}\n\
+         output {{ {outputs} }}",
+        folder.display()
+    );
+    let output = elkhound(&["-w", "1", "-e", &pipeline], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn two_outputs_to_one_index_have_a_document_each_however_often_an_event_is_sent() {
+    let index = format!("elkhound-twins-{}", std::process::id());
+    let folder = std::env::temp_dir().join(&index);
+    std::fs::create_dir_all(folder.join("main")).unwrap();
+    // Entries of a dead letter queue have an identity, as lines of containers have.
+    let entry = |n: u64| {
+        format!(
+            "{}\n",
+            json!({ "time": "2026-11-21T08:00:00Z", "document_id": format!("id-{n}"), "event": { "n": n } })
+        )
+    };
+    std::fs::write(folder.join("main/1.ndjson"), (1..=3).map(entry).collect::<String>()).unwrap();
+    let node = Elasticsearch::shared();
+    let output = |index: &str| format!("elasticsearch {{ hosts => [\"{}\"] index => \"{index}\" }}", node.url());
+    let outputs = format!("{} {}", output(&index), output(&index));
+    for _ in 0..2 {
+        ship_letters(&folder, &outputs);
+    }
+    let mut ids: Vec<String> = node.sources(&index).iter().map(|hit| hit["_id"].as_str().unwrap().to_owned()).collect();
+    ids.sort_unstable();
+    node.remove(&index);
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!(ids, ["id-1", "id-1.o2", "id-2", "id-2.o2", "id-3", "id-3.o2"]);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_template_is_installed_before_the_first_document_and_replaced_only_when_told() {
+    let node = Elasticsearch::shared();
+    let name = format!("elkhound-template-{}", std::process::id());
+    let file = std::env::temp_dir().join(format!("{name}.json"));
+    let write = |kind: &str| {
+        let mappings = json!({ "properties": { "code": { "type": kind } } });
+        let settings = json!({ "number_of_replicas": 0 });
+        let body = json!({ "index_patterns": [format!("{name}-*")], "template": { "settings": settings, "mappings": mappings } });
+        std::fs::write(&file, body.to_string()).unwrap();
+    };
+    let send = |index: &str, more: &str| {
+        let output = format!(
+            "hosts => [\"{}\"] index => \"{name}-{index}\" template => \"{}\" template_name => \"{name}\" template_api => composable {more}",
+            node.url(),
+            file.display()
+        );
+        ship(&output, &[json!({ "code": "7" })]);
+        let mapping = node.expect("GET", &format!("{name}-{index}/_mapping"), None);
+        mapping[format!("{name}-{index}")]["mappings"]["properties"]["code"]["type"].as_str().unwrap().to_owned()
+    };
+    write("keyword");
+    assert_eq!(send("a", ""), "keyword");
+    write("long");
+    assert_eq!(send("b", ""), "keyword");
+    assert_eq!(send("c", "template_overwrite => true"), "long");
+    node.remove(&name);
+    node.expect("DELETE", &format!("_index_template/{name}"), None);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn documents_of_no_index_go_to_logstashs_and_have_its_template() {
+    let node = Elasticsearch::own("default", &[]);
+    let output = format!("hosts => [\"{}\"] data_stream => false", node.url());
+    ship(&output, &[json!({ "message": "a b", "code": "x", "@timestamp": "2026-11-21T08:00:00Z" })]);
+    let mapping = node.expect("GET", "ecs-logstash-2026.11.21/_mapping", None);
+    let properties = &mapping["ecs-logstash-2026.11.21"]["mappings"]["properties"];
+    assert_eq!((&properties["message"]["type"], &properties["code"]["type"]), (&json!("text"), &json!("keyword")));
+}

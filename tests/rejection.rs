@@ -1,6 +1,8 @@
 //! What Elasticsearch refuses is told, and costs nothing else.
 
 use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -38,7 +40,7 @@ fn a_mapping_conflict_is_logged_and_every_other_event_arrives() {
 
 #[test]
 #[ignore = "needs the rig: make test"]
-fn a_refused_login_is_named_and_tried_again() {
+fn a_refused_login_is_named_and_tried_again_and_a_certificate_is_known_by_its_fingerprint() {
     let elasticsearch = Elasticsearch::secured("login");
     let pipeline = format!(
         "input {{ generator {{ count => 10 }} }}\n\
@@ -58,6 +60,34 @@ fn a_refused_login_is_named_and_tried_again() {
     admitted.start();
     assert!(admitted.wait(Duration::from_secs(20)).success());
     assert_eq!(elasticsearch.count("login"), 10);
+
+    // The same by the certificate's fingerprint alone; with another one it is told which it has.
+    let fingerprint = fingerprint(&elasticsearch.certificate());
+    let pipeline = |fingerprint: &str| {
+        format!(
+            "input {{ generator {{ count => 10 }} }}\n\
+             output {{ elasticsearch {{ hosts => [\"{}\"] user => rig password => \"rig-password\"\n\
+               ca_trusted_fingerprint => \"{fingerprint}\" index => fingerprint }} }}\n",
+            elasticsearch.url(),
+        )
+    };
+    let mut stranger = Agent::new("stranger", &pipeline(&"0".repeat(64)));
+    stranger.start();
+    let expected = fingerprint.replace(':', "").to_lowercase();
+    stranger.wait_for_log(&expected, Duration::from_secs(20));
+    stranger.kill();
+    let mut known = Agent::new("known", &pipeline(&fingerprint));
+    known.start();
+    assert!(known.wait(Duration::from_secs(20)).success());
+    assert_eq!(elasticsearch.count("fingerprint"), 10);
+}
+
+/// The SHA-256 of a certificate, as openssl prints it.
+fn fingerprint(certificate: &Path) -> String {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["x509", "-noout", "-sha256", "-fingerprint", "-in"]).arg(certificate);
+    let text = String::from_utf8(openssl.output().unwrap().stdout).unwrap();
+    text.trim().split_once('=').unwrap().1.to_owned()
 }
 
 /// Numbered events, every hundredth with a text where a number belongs.

@@ -122,6 +122,7 @@ fn make_one(
         bus: Arc::clone(shared.bus),
         pipeline: number,
         number: 0,
+        claims: Arc::default(),
         dead_letters: pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings))),
     };
     let mut maker =

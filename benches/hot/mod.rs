@@ -189,6 +189,7 @@ fn encoder() -> Encoder {
         document_id: None,
         more: Vec::new(),
         ids: &IDS,
+        suffix: String::new(),
         keeps: false,
         names_fully: false,
     }

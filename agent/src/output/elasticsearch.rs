@@ -10,7 +10,12 @@
 //! - `data_stream`, `data_stream_type`, `data_stream_dataset`, `data_stream_namespace`: a data stream in place of an index. That is where events go
 //!   when no setting speaks for an index: to `logs-generic-default`.
 //! - `user`, `password`, `api_key`, `cloud_id`, `cloud_auth`, `ssl_certificate`, `ssl_key`: where to and how to log in.
+//! - `ssl_certificate_authorities`, `ca_trusted_fingerprint`: which certificates to trust.
 //! - `action`: `create` (default), `index`, `update` (with `doc_as_upsert`, `upsert`, `script`), `delete`, or references.
+//! - `template` (with `template_name`, `template_overwrite`, `template_api`, `manage_template`): an index template that is installed before the first
+//!   document.
+//! - `ilm_rollover_alias`, `ilm_policy`, `ilm_pattern`, `ilm_enabled`: an alias that Elasticsearch rolls over to new indices; the first one, the
+//!   template's lifecycle settings and the default policy are made.
 //! - `silence_errors_in_log`, `drop_error_types`: types of errors that are not logged, and on which an event is given up.
 //!
 //! `elkhound docs elasticsearch` lists all of them.
@@ -32,6 +37,21 @@
 //! no other, and those that follow it wait for that long at most. While Elasticsearch has all the requests that it is allowed
 //! (`bulk_requests`), the next one grows. For low latency write `bulk_max_delay => 0.05`: more and smaller requests, the same events.
 //!
+//! ## One event to several outputs
+//!
+//! The second `elasticsearch` output of a pipeline that may write to the same index as an earlier one puts `.o2` behind its ids, the third `.o3`: one event
+//! is two documents there. Ids stay the same over restarts; when the order of such outputs changes in the file, lines that are in flight at that moment may be
+//! indexed twice. What goes to several pipelines has identities of its own in each of them anyway.
+//!
+//! Within one index an id is there once. Behind a data stream or a rollover alias are several indices, and each looks at its own ids only: a line that is sent
+//! again after a rollover, because the answer before it was lost, is there twice.
+//!
+//! ## Pace
+//!
+//! A 429 or an answer that does not come in time halves the size of requests and the number of them under way, and each eight good answers let them grow by an
+//! eighth. A 413 sets a limit just below the size that was refused. A host that fails is left alone for 5 seconds, then for twice as long each time, up to a
+//! minute, while others answer.
+//!
 //! ## On failure
 //!
 //! Elasticsearch away, overloaded (429), failing (5xx), or refusing the login (401, 403): tried again for as long as it takes, with growing
@@ -47,17 +67,25 @@
 //! ## Differences from Logstash
 //!
 //! The default action is `create`, and a conflict (409) is success. Requests are bounded by bytes and age, not by the number of events, and
-//! are not compressed unless `compression_level` says so. Templates and lifecycle policies are not installed yet: `-t` warns.
+//! are not compressed unless `compression_level` says so. A template for `ecs-logstash-*` is installed only where documents can go there; whoever names an
+//! index of his own needs no right to install templates. Documents go to a rollover alias when `ilm_enabled` is `true` or `ilm_rollover_alias` names one,
+//! not by default. OpenSearch gets alias and template; its policies (ISM) are the operator's.
 
 mod action;
 mod answer;
 mod attached;
+mod breaker;
 mod bulk;
 mod client;
 mod connection;
 #[cfg(test)]
 mod fake;
+mod fingerprint;
+mod ids;
+mod install;
+mod managed;
 mod options;
+mod pace;
 mod refused;
 mod sender;
 mod target;
@@ -82,6 +110,10 @@ use tokio_util::sync::CancellationToken;
 use self::action::{Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
 use self::client::Client;
+pub(crate) use self::ids::Claims;
+use self::install::Ready;
+use self::managed::Managed;
+use self::pace::Pace;
 use self::refused::Letterbox;
 use self::sender::{Quiet, Sender};
 use self::target::Target;
@@ -109,19 +141,27 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
     let ecs = world.setup.ecs_of(options);
+    let mut target = Target::read(options, ecs, options::of_connection)?;
+    let managed = Managed::read(options, ecs, matches!(target, Target::Index(_)), world.setup)?;
+    if let Some(lifecycle) = &managed.lifecycle {
+        target = Target::Index(Template::plain(&lifecycle.alias));
+    }
+    let suffix = if options.was_set("document_id") { String::new() } else { world.claims.suffix(target.written()) };
     let letters = world.dead_letters.clone().map(|queue| Letterbox {
         queue,
         plugin_id: options.text("id").unwrap_or_else(|| format!("output-{}", world.number + 1)),
+        suffix: suffix.clone(),
         give_up: world.give_up.clone(),
     });
     let never = never(options)?;
     let encoder = Encoder {
         action: Choice::read(options)?,
         update: Update::read(options),
-        target: Target::read(options, ecs, options::of_connection)?,
+        target,
         document_id: options.text("document_id").map(|text| Template::parse(&text)),
         more: bulk::MORE.iter().filter_map(|(name, key)| Some((*key, Template::parse(&options.text(name)?)))).collect(),
         ids: &IDS,
+        suffix,
         keeps: letters.is_some(),
         names_fully: letters.is_some() && options.boolean("dlq_on_failed_indexname_interpolation", true),
     };
@@ -138,7 +178,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
     Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
         let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
-        Delivery { client, backoff, quiet, never, letters, runtime, give_up, waiting, used }
+        Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used }
     })))
 }
 
@@ -161,7 +201,7 @@ fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
 /// When a request is closed.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// It is full.
+    /// It is full; less while Elasticsearch does not keep up.
     bytes: usize,
     /// The least time between two requests of one writer that are not full.
     delay: Duration,
@@ -171,6 +211,7 @@ struct Limits {
 struct Elasticsearch {
     encoder: Encoder,
     limits: Limits,
+    pace: Arc<Pace>,
     requests: usize,
     bodies: Channel<Body>,
     /// Bodies that were sent and can be filled again.
@@ -185,6 +226,7 @@ struct Elasticsearch {
 /// What senders are made of.
 struct Delivery {
     client: Client,
+    managed: Managed,
     backoff: Backoff,
     quiet: Quiet,
     never: Arc<[u16]>,
@@ -209,7 +251,8 @@ impl Elasticsearch {
         let letters = delivery.letters.clone();
         let delivery = Some(delivery);
         let (senders, stats) = (JoinSet::new(), Arc::default());
-        Self { encoder, limits, requests, bodies, spare, letters, delivery, senders, stats }
+        let pace = Arc::new(Pace::new(limits.bytes, requests));
+        Self { encoder, limits, pace, requests, bodies, spare, letters, delivery, senders, stats }
     }
 }
 
@@ -221,16 +264,18 @@ impl Output for Elasticsearch {
 
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        let Delivery { client, backoff, quiet, never, letters, runtime, give_up, waiting, used } = delivery;
+        let Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used } = delivery;
         if let Some(letters) = &letters {
             letters.queue.start(&runtime);
         }
         let (client, stats, quiet) = (Arc::new(client), Arc::clone(&self.stats), Arc::new(quiet));
-        for _ in 0..self.requests {
+        let ready = Arc::new(Ready::new(managed));
+        for number in 0..self.requests {
+            let (pace, ready) = (Arc::clone(&self.pace), Arc::clone(&ready));
             let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), give_up.clone());
             let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
             let (never, letters) = (Arc::clone(&never), letters.clone());
-            let sender = Sender { client, quiet, backoff, give_up, never, letters, stats, spare };
+            let sender = Sender { number, pace, ready, client, quiet, backoff, give_up, never, letters, stats, spare };
             self.senders.spawn_on(sender.run(waiting.clone()), &runtime);
         }
     }
@@ -239,6 +284,7 @@ impl Output for Elasticsearch {
         Box::new(BulkWriter {
             encoder: self.encoder.clone(),
             limits: self.limits,
+            pace: Arc::clone(&self.pace),
             bodies: self.bodies.clone(),
             spare: self.spare.clone(),
             letters: self.letters.clone(),
@@ -258,6 +304,7 @@ impl Output for Elasticsearch {
 struct BulkWriter {
     encoder: Encoder,
     limits: Limits,
+    pace: Arc<Pace>,
     bodies: Channel<Body>,
     spare: Receiver<Body>,
     /// Where events go that can't be made documents.
@@ -273,7 +320,7 @@ impl Writer for BulkWriter {
         if let Err(broken) = self.encoder.encode(event, &mut receipt, &mut self.body) {
             refused::settle_unencodable(event, receipt, &broken, self.letters.as_ref());
         }
-        if self.body.bytes.len() >= self.limits.bytes {
+        if self.body.bytes.len() >= self.pace.bytes() {
             self.hand_on(Instant::now());
         }
     }
@@ -321,7 +368,8 @@ mod tests {
         let encoder = bulk::testing::encoder("logs");
         let (_used, spare) = flume::bounded(1);
         let body = Body::default();
-        let mut writer = BulkWriter { encoder, limits, bodies, spare, letters: None, body, left: None };
+        let pace = Arc::new(Pace::new(limits.bytes, 1));
+        let mut writer = BulkWriter { encoder, limits, pace, bodies, spare, letters: None, body, left: None };
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(writer.tick(start), None);

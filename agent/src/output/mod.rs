@@ -61,6 +61,8 @@ pub(crate) struct World<'a> {
     pub(crate) pipeline: usize,
     /// The output's number in the pipeline.
     pub(crate) number: usize,
+    /// The indices that the pipeline's elasticsearch outputs write to.
+    pub(crate) claims: Arc<elasticsearch::Claims>,
     /// Where events go that are refused for good, when the settings say so.
     pub(crate) dead_letters: Option<Arc<DeadLetters>>,
 }

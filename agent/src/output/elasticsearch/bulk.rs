@@ -50,6 +50,8 @@ pub(crate) struct Encoder {
     pub(crate) more: Vec<(&'static [u8], Template)>,
     /// Makes ids for events that have no identity of their own, so that sending them again is harmless too.
     pub(crate) ids: &'static IdSource,
+    /// What is put behind events' own identities, so that two outputs that write to one index have two documents.
+    pub(crate) suffix: String,
     /// Whether there is a dead letter queue, which needs to know what the lines don't say.
     pub(crate) keeps: bool,
     /// Whether an event whose index can't be named for want of a field is refused here; else the index is named as the reference is written.
@@ -124,6 +126,7 @@ impl Encoder {
             Some(id) => {
                 out.push(b'"');
                 out.extend_from_slice(id.as_bytes());
+                out.extend_from_slice(self.suffix.as_bytes());
                 out.push(b'"');
             }
             None => json::write_text(&self.ids.next(), out),
@@ -189,6 +192,7 @@ pub(super) mod testing {
             document_id: None,
             more: Vec::new(),
             ids: &IDS,
+            suffix: String::new(),
             keeps: false,
             names_fully: false,
         }
@@ -241,6 +245,13 @@ mod tests {
             "`explode` is no action; create, index, update and delete are, 0 bytes".to_owned(),
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn an_output_may_have_ids_of_its_own() {
+        let mut body = Body::default();
+        Encoder { suffix: ".o2".into(), ..encoder("x") }.encode(&event(), &mut None, &mut body).unwrap();
+        assert!(body.bytes.starts_with(br#"{"create":{"_index":"x","_id":"id-1.o2"}}"#));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The hosts: connections, login, and which of them is asked next.
 //!
 //! Each host has a transport of its own (the official client's, which is reqwest with a connection pool and resolves names at each new
-//! connection). Hosts are taken in turn; one that fails is put aside for a while as long as another is left.
+//! connection). Hosts are taken in turn; one that fails is left alone for a while ([`super::breaker`]) as long as another is left.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,19 +17,19 @@ use elasticsearch::http::headers::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, Heade
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::answer::{FILTER_PATH, ItemError};
+use super::breaker::Breaker;
+use super::fingerprint::{self, Fingerprint};
+use super::managed::Product;
 use crate::percent::percent_decoded;
 
-/// How long a host that failed is left alone while others answer.
-const ASIDE: Duration = Duration::from_secs(5);
-
 /// How to connect.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
     /// Base URLs.
     pub(crate) hosts: Vec<Url>,
@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     pub(crate) identity: Option<[String; 2]>,
     /// Files with the certificates to trust, in PEM.
     pub(crate) authorities: Vec<String>,
+    /// What is known of certificates to trust that hosts show themselves.
+    pub(crate) fingerprints: Vec<Fingerprint>,
     /// Whether certificates are checked.
     pub(crate) trust: Trust,
     /// A proxy for all requests.
@@ -75,6 +77,8 @@ pub(crate) enum RequestError {
         host: String,
         /// The chain of causes.
         reason: String,
+        /// Whether the answer took too long.
+        late: bool,
     },
     /// An answer for the whole request.
     #[error("{host} answered with status {status}: {reason}")]
@@ -110,13 +114,29 @@ pub(crate) struct Client {
 struct Host {
     url: Url,
     transport: Transport,
-    aside: Mutex<Option<Instant>>,
+    /// What the transport is made of, where the certificate to trust has to be found first.
+    pinned: Option<Pinned>,
+    breaker: Breaker,
     /// Added to the URL of each request.
     parameters: Vec<(String, String)>,
     /// Where bulk requests go, if the settings say so.
     bulk_path: Option<String>,
-    /// The path that bulk requests go to otherwise; it depends on the version.
-    path: OnceCell<&'static str>,
+    /// Who answers there; the path of bulk requests depends on it otherwise.
+    product: OnceCell<Product>,
+}
+
+/// A host of whose certificates only fingerprints are known.
+struct Pinned {
+    connection: Connection,
+    login: Option<Credentials>,
+    /// Made when the certificate is found; gone again when the host could not be reached, for it may have another one then.
+    transport: Mutex<Option<Transport>>,
+}
+
+impl Pinned {
+    fn made(&self) -> MutexGuard<'_, Option<Transport>> {
+        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Deserialize)]
@@ -150,15 +170,40 @@ impl Client {
     pub(crate) async fn bulk(&self, body: Bytes) -> Result<Bytes, RequestError> {
         let host = self.next();
         let answer = host.bulk(body, self.timeout).await;
-        host.remember(!answer.as_ref().is_err_and(RequestError::blames_the_host));
+        host.remember(answer.as_ref().is_err_and(RequestError::blames_the_host));
         answer
     }
 
-    /// The next host that is not put aside, or simply the next one when all are.
+    /// Sends a small request to the next host and returns the body of its answer.
+    ///
+    /// # Errors
+    /// As [`Client::bulk`]; a refusal is no fault of the host here.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, RequestError> {
+        let host = self.next();
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = host.send(method, path, headers, &[], body, self.timeout).await;
+        host.remember(matches!(answer, Err(RequestError::Unreachable { .. })));
+        answer
+    }
+
+    /// Who answers.
+    ///
+    /// # Errors
+    /// When nobody does, or only to refuse the login.
+    pub(crate) async fn product(&self) -> Result<Product, RequestError> {
+        let host = self.next();
+        let product = host.product(self.timeout).await;
+        host.remember(product.is_err());
+        product
+    }
+
+    /// The next host that may be asked, or simply the next one when none may.
     fn next(&self) -> &Host {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = |step: usize| &self.hosts[(turn + step) % self.hosts.len()];
-        (0..self.hosts.len()).map(in_turn).find(|host| host.is_usable()).unwrap_or_else(|| in_turn(0))
+        (0..self.hosts.len()).map(in_turn).find(|host| host.breaker.admits()).unwrap_or_else(|| in_turn(0))
     }
 }
 
@@ -168,52 +213,40 @@ impl Host {
         let own_login = login_of(url);
         // Both can only fail for URLs without a host, which have been refused by then.
         let _set = bare.set_username("").and_then(|()| bare.set_password(None));
-        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(bare.clone()))
-            .timeout(connection.timeout)
-            .enable_meta_header(false)
-            .request_body_compression(connection.gzip);
-        let mut headers = headers(&connection.headers)?;
         let login = own_login.or_else(|| connection.login.clone());
-        if let Some([certificate, key]) = &connection.identity {
-            // The official client takes one kind of credentials; beside a certificate, a login is a header.
-            headers.extend(login.as_ref().and_then(authorization).map(|value| (AUTHORIZATION, value)));
-            builder = builder.auth(identity(certificate, key)?.into());
-        } else if let Some(login) = login {
-            builder = builder.auth(login);
-        }
-        builder = builder.headers(headers);
-        if let Some(validation) = validation(connection)? {
-            builder = builder.cert_validation(validation);
-        }
-        builder = match &connection.proxy {
-            Some(proxy) => builder.proxy(proxy.clone(), None, None),
-            // Logstash leaves HTTP_PROXY alone, and a container that has it for other reasons must still reach its cluster.
-            None => builder.disable_proxy(),
-        };
-        let transport =
-            builder.build().map_err(|error| format!("the connection to {bare} can't be prepared: {error}"))?;
+        let transport = transport(&bare, connection, login.as_ref(), &[])?;
+        let pinned = (!connection.fingerprints.is_empty() && bare.scheme() == "https").then(|| Pinned {
+            connection: connection.clone(),
+            login,
+            transport: Mutex::new(None),
+        });
         let bulk_path = connection.bulk_path.as_deref().map(|path| from_host(&bare, path));
         Ok(Self {
             url: bare,
             transport,
-            aside: Mutex::new(None),
+            pinned,
+            breaker: Breaker::default(),
             parameters: connection.parameters.clone(),
             bulk_path,
-            path: OnceCell::new(),
+            product: OnceCell::new(),
         })
     }
 
     async fn bulk(&self, body: Bytes, timeout: Duration) -> Result<Bytes, RequestError> {
-        let by_version = self.path.get_or_try_init(|| self.probe(timeout)).await?;
+        let by_version = if self.product(timeout).await?.has_types() { "_all/doc/_bulk" } else { "_bulk" };
         let path = self.bulk_path.as_deref().unwrap_or(by_version);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         self.send(Method::Post, path, headers, &[("filter_path", FILTER_PATH)], Some(body), timeout).await
     }
 
-    /// Asks who answers. Elasticsearch 6 needs a type in the path; a host that may not tell is taken for a newer one, but a login that is
-    /// refused is mended one day, and then the version is asked for again.
-    async fn probe(&self, timeout: Duration) -> Result<&'static str, RequestError> {
+    async fn product(&self, timeout: Duration) -> Result<Product, RequestError> {
+        self.product.get_or_try_init(|| self.probe(timeout)).await.copied()
+    }
+
+    /// Asks who answers. A host that may not tell is taken for a newer one, but a login that is refused is mended one day, and then the version
+    /// is asked for again.
+    async fn probe(&self, timeout: Duration) -> Result<Product, RequestError> {
         let answer =
             self.send(Method::Get, "", HeaderMap::new(), &[], None, timeout.min(Duration::from_secs(10))).await;
         let root = match answer {
@@ -223,8 +256,8 @@ impl Host {
         };
         let version = root.map(|root| root.version).unwrap_or_default();
         info!(host = %self.url, version = version.number, distribution = version.distribution, "connected");
-        let before_7 = version.distribution.is_empty() && matches!(version.number.split('.').next(), Some("5" | "6"));
-        Ok(if before_7 { "_all/doc/_bulk" } else { "_bulk" })
+        let major = version.number.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(8);
+        Ok(Product { major, opensearch: !version.distribution.is_empty() })
     }
 
     async fn send(
@@ -236,17 +269,20 @@ impl Host {
         body: Option<Bytes>,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
-        let unreachable = |error: &dyn std::error::Error| RequestError::Unreachable {
+        let unreachable = |error: &elasticsearch::Error| RequestError::Unreachable {
             host: self.url.to_string(),
             reason: chain(error),
+            late: error.is_timeout(),
         };
         let given = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let query: Vec<(&str, &str)> = query.iter().copied().chain(given).collect();
-        let answer = self
-            .transport
-            .send(method, path, headers, Some(&query), body, Some(timeout))
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let answer =
+            self.transport().await?.send(method, path, headers, Some(&query), body, Some(timeout)).await.map_err(
+                |error| {
+                    self.forget_transport();
+                    unreachable(&error)
+                },
+            )?;
         let status = answer.status_code().as_u16();
         let bytes = answer.bytes().await.map_err(|error| unreachable(&error))?;
         if (200..300).contains(&status) {
@@ -256,15 +292,64 @@ impl Host {
         Err(RequestError::Refused { host: self.url.to_string(), status, kind, reason })
     }
 
-    fn is_usable(&self) -> bool {
-        let aside = self.aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        aside.is_none_or(|until| Instant::now() >= until)
+    /// The host's connections. Where a certificate has to be found first, that is done here.
+    async fn transport(&self) -> Result<Transport, RequestError> {
+        let Some(pinned) = &self.pinned else { return Ok(self.transport.clone()) };
+        if let Some(transport) = pinned.made().clone() {
+            return Ok(transport);
+        }
+        let Pinned { connection, login, .. } = pinned;
+        let limit = connection.timeout.min(Duration::from_secs(10));
+        let made = match fingerprint::find(&self.url, &connection.fingerprints, limit).await {
+            Ok(pem) => transport(&self.url, connection, login.as_ref(), &pem),
+            Err(reason) => Err(reason),
+        };
+        let unreachable = |reason| RequestError::Unreachable { host: self.url.to_string(), reason, late: false };
+        let transport = made.map_err(unreachable)?;
+        *pinned.made() = Some(transport.clone());
+        Ok(transport)
     }
 
-    fn remember(&self, answered: bool) {
-        let mut aside = self.aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *aside = (!answered).then(|| Instant::now() + ASIDE);
+    fn forget_transport(&self) {
+        if let Some(pinned) = &self.pinned {
+            *pinned.made() = None;
+        }
     }
+
+    fn remember(&self, failed: bool) {
+        if failed { self.breaker.failed() } else { self.breaker.succeeded() }
+    }
+}
+
+/// The official client's connections to a host. `more` are certificates to trust beside those of files, in PEM.
+fn transport(
+    host: &Url,
+    connection: &Connection,
+    login: Option<&Credentials>,
+    more: &[u8],
+) -> Result<Transport, String> {
+    let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(host.clone()))
+        .timeout(connection.timeout)
+        .enable_meta_header(false)
+        .request_body_compression(connection.gzip);
+    let mut headers = headers(&connection.headers)?;
+    if let Some([certificate, key]) = &connection.identity {
+        // The official client takes one kind of credentials; beside a certificate, a login is a header.
+        headers.extend(login.and_then(authorization).map(|value| (AUTHORIZATION, value)));
+        builder = builder.auth(identity(certificate, key)?.into());
+    } else if let Some(login) = login {
+        builder = builder.auth(login.clone());
+    }
+    builder = builder.headers(headers);
+    if let Some(validation) = validation(connection, more)? {
+        builder = builder.cert_validation(validation);
+    }
+    builder = match &connection.proxy {
+        Some(proxy) => builder.proxy(proxy.clone(), None, None),
+        // Logstash leaves HTTP_PROXY alone, and a container that has it for other reasons must still reach its cluster.
+        None => builder.disable_proxy(),
+    };
+    builder.build().map_err(|error| format!("the connection to {host} can't be prepared: {error}"))
 }
 
 fn login_of(url: &Url) -> Option<Credentials> {
@@ -283,15 +368,15 @@ fn headers(written: &[(String, String)]) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn validation(connection: &Connection) -> Result<Option<CertificateValidation>, String> {
+fn validation(connection: &Connection, more: &[u8]) -> Result<Option<CertificateValidation>, String> {
     if connection.trust == Trust::None {
         warn!("certificates of Elasticsearch are not checked (ssl_verification_mode => none)");
         return Ok(Some(CertificateValidation::None));
     }
-    if connection.authorities.is_empty() {
+    if connection.authorities.is_empty() && more.is_empty() {
         return Ok(None);
     }
-    let mut all = Vec::new();
+    let mut all = more.to_vec();
     for path in &connection.authorities {
         let pem = read(path)?;
         Certificate::from_pem(&pem).map_err(|error| format!("{path} holds no certificate in PEM form: {error}"))?;
@@ -404,6 +489,8 @@ mod tests {
             .filter(|&status| refused(status).blames_the_host())
             .collect();
         assert_eq!(blamed, [401, 403, 404, 500, 503]);
-        assert!(RequestError::Unreachable { host: String::new(), reason: String::new() }.blames_the_host());
+        assert!(
+            RequestError::Unreachable { host: String::new(), reason: String::new(), late: false }.blames_the_host()
+        );
     }
 }

@@ -7,6 +7,7 @@ use elasticsearch::http::Url;
 use elkhound_config::options::Options;
 
 use super::client::{Connection, Trust};
+use super::fingerprint::Fingerprint;
 use super::seconds;
 
 /// Reads everything that has to do with the way to Elasticsearch.
@@ -19,6 +20,7 @@ pub(super) fn read(options: &mut Options<'_>) -> Option<Connection> {
         login,
         identity: identity(options)?,
         authorities: authorities(options),
+        fingerprints: fingerprints(options, trusting)?,
         trust: if trusting { Trust::None } else { Trust::Full },
         proxy: proxy(options)?,
         headers: texts(options, "custom_headers"),
@@ -31,6 +33,27 @@ pub(super) fn read(options: &mut Options<'_>) -> Option<Connection> {
 
 fn texts(options: &Options<'_>, name: &str) -> Vec<(String, String)> {
     options.hash_of_texts(name).into_iter().filter_map(|(name, mut texts)| Some((name, texts.pop()?))).collect()
+}
+
+/// The fingerprints; nothing at all when one is none, or when nobody would look at it.
+fn fingerprints(options: &mut Options<'_>, trusting: bool) -> Option<Vec<Fingerprint>> {
+    let written = options.texts("ca_trusted_fingerprint");
+    let mut read = Vec::new();
+    for text in &written {
+        let Some(fingerprint) = Fingerprint::parse(text) else {
+            let message = format!("`{text}` is no SHA-256 of a certificate");
+            options.fail("ca_trusted_fingerprint", &message, "write its 64 hexadecimal digits");
+            return None;
+        };
+        read.push(fingerprint);
+    }
+    let other = if trusting { "`ssl_verification_mode => none`" } else { "`proxy`" };
+    if !read.is_empty() && (trusting || options.was_set("proxy")) {
+        let message = format!("`ca_trusted_fingerprint` does not go with {other}");
+        options.fail("ca_trusted_fingerprint", &message, "take one of them out, or give ssl_certificate_authorities");
+        return None;
+    }
+    Some(read)
 }
 
 fn authorities(options: &Options<'_>) -> Vec<String> {

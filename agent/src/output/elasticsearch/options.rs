@@ -53,7 +53,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "create, index, update, delete, or references that give one of them; with create, sending an event twice is harmless",
     ),
     option("api_key", OptionKind::Password, "", "`id:key`, or the same in base64"),
-    option("bulk_max_bytes", OptionKind::Bytes, "1mib", "a request is sent when it is this large"),
+    option(
+        "bulk_max_bytes",
+        OptionKind::Bytes,
+        "1mib",
+        "a request is sent when it is this large; it becomes smaller while Elasticsearch does not keep up",
+    ),
     option(
         "bulk_max_delay",
         OptionKind::Number,
@@ -62,7 +67,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option("bulk_path", OptionKind::String, "`path` and `_bulk`", "where bulk requests go"),
     option("bulk_requests", OptionKind::Number, "2", "how many requests are under way at once"),
-    option("ca_trusted_fingerprint", LISTS, "", NO_EFFECT_YET),
+    option(
+        "ca_trusted_fingerprint",
+        LISTS,
+        "",
+        "SHA-256 of a certificate in the chain that the host shows, which is trusted then as an authority",
+    ),
     option("cacert", OptionKind::Path, "", "old name of ssl_certificate_authorities"),
     option("cloud_auth", OptionKind::Password, "", "`user:password` for a cloud_id"),
     option("cloud_id", OptionKind::String, "", "an Elastic Cloud deployment, in place of hosts"),
@@ -126,13 +136,33 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("healthcheck_path", OptionKind::String, "", NO_EFFECT),
     option("hosts", OptionKind::Array, "[\"127.0.0.1:9200\"]", "where Elasticsearch answers"),
     option("http_compression", OptionKind::Boolean, "false", "send requests with gzip"),
-    option("ilm_enabled", OptionKind::OneOf(&["true", "false", "auto"]), "", NO_EFFECT_YET),
-    option("ilm_pattern", OptionKind::String, "", NO_EFFECT_YET),
-    option("ilm_policy", OptionKind::String, "", NO_EFFECT_YET),
-    option("ilm_rollover_alias", OptionKind::String, "", NO_EFFECT_YET),
+    option(
+        "ilm_enabled",
+        OptionKind::OneOf(&["true", "false", "auto"]),
+        "auto",
+        "whether documents go to a rollover alias; auto: when ilm_rollover_alias names one",
+    ),
+    option(
+        "ilm_pattern",
+        OptionKind::String,
+        "{now/d}-000001",
+        "what follows the alias in the name of its first index",
+    ),
+    option(
+        "ilm_policy",
+        OptionKind::String,
+        "logstash-policy",
+        "the alias's lifecycle policy; the default one is made",
+    ),
+    option("ilm_rollover_alias", OptionKind::String, "ecs-logstash", "the alias that documents are written to"),
     option("index", OptionKind::String, "ecs-logstash-%{+YYYY.MM.dd}", "the index, with references"),
     option("join_field", OptionKind::String, "", NO_EFFECT_YET),
-    option("manage_template", OptionKind::Boolean, "", NO_EFFECT_YET),
+    option(
+        "manage_template",
+        OptionKind::Boolean,
+        "true",
+        "install a template: that of `template`, else one for the alias or for ecs-logstash-*",
+    ),
     option("parameters", OptionKind::Hash, "{}", "added to the URL of each request"),
     option("parent", OptionKind::String, "", NO_EFFECT_YET),
     option("password", OptionKind::Password, "", "password of `user`"),
@@ -179,10 +209,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("ssl_key", OptionKind::Path, "", "the key of ssl_certificate, in PEM"),
     option("ssl_supported_protocols", LISTS, "", NO_EFFECT),
     option("ssl_verification_mode", OptionKind::OneOf(&["full", "none"]), "full", "whether certificates are checked"),
-    option("template", OptionKind::Path, "", NO_EFFECT_YET),
-    option("template_api", OptionKind::OneOf(&["auto", "legacy", "composable"]), "", NO_EFFECT_YET),
-    option("template_name", OptionKind::String, "", NO_EFFECT_YET),
-    option("template_overwrite", OptionKind::Boolean, "", NO_EFFECT_YET),
+    option("template", OptionKind::Path, "", "a JSON file with the body of the index template to install"),
+    option(
+        "template_api",
+        OptionKind::OneOf(&["auto", "legacy", "composable"]),
+        "auto",
+        "the kind of template; auto: composable from Elasticsearch 8 on",
+    ),
+    option("template_name", OptionKind::String, "the alias, or ecs-logstash", "the template's name"),
+    option("template_overwrite", OptionKind::Boolean, "false", "replace a template of this name that is there already"),
     option("timeout", OptionKind::Number, "60", "how long an answer may take, in seconds"),
     option("upsert", OptionKind::String, "", "update: the document when there is none, as JSON, with references"),
     option("user", OptionKind::String, "", "user name"),
@@ -208,19 +243,11 @@ pub(super) fn warn_of_what_has_no_effect(options: &mut Options<'_>) {
             continue;
         }
         let (message, remedy) = if spec.help == NO_EFFECT_YET {
-            (format!("`{name}` has no effect yet"), remedy(name))
+            (format!("`{name}` has no effect yet"), "set the fields of the relation in the filter section")
         } else {
             (format!("`{name}` has no effect: {}", reason(name)), "take it out")
         };
         options.warn(name, &message, remedy);
-    }
-}
-
-fn remedy(name: &str) -> &'static str {
-    match name {
-        "ca_trusted_fingerprint" => "give the certificate itself, with ssl_certificate_authorities",
-        "join_field" | "parent" => "set the fields of the relation in the filter section",
-        _ => "templates and policies are up to the operator; set `index` to where documents shall go",
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Letterbox {
     pub(crate) queue: Arc<DeadLetters>,
     /// The output's `id`.
     pub(crate) plugin_id: String,
+    /// What the output puts behind ids; left out in the queue, so that a replay through all outputs has each make its own again.
+    pub(crate) suffix: String,
     /// Cancelled when it is time to give up.
     pub(crate) give_up: CancellationToken,
 }
@@ -79,6 +81,9 @@ impl Letterbox {
         let (action, document) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
         let mut refusal = self.refusal(item);
         refusal.read_action(action);
+        if let Some(id) = refusal.document_id.strip_suffix(&self.suffix) {
+            refusal.document_id = id.to_owned();
+        }
         let fields = aside.and_then(|aside| aside.fields.as_deref()).unwrap_or(document);
         refusal.entry(fields, aside.map_or(&[], |aside| &aside.metadata))
     }
@@ -233,7 +238,7 @@ mod tests {
     fn letterbox(folder: &std::path::Path) -> Letterbox {
         let limits = Limits { bytes: 1 << 20, policy: Policy::DropNewer, age: None, flush: Duration::from_secs(60) };
         let queue = Arc::new(DeadLetters::new(Settings { folder: folder.to_owned(), limits }));
-        Letterbox { queue, plugin_id: "out".into(), give_up: CancellationToken::new() }
+        Letterbox { queue, plugin_id: "out".into(), suffix: ".o2".into(), give_up: CancellationToken::new() }
     }
 
     fn item(status: u16) -> Item {
@@ -242,7 +247,7 @@ mod tests {
     }
 
     fn refused(status: u16, aside: Option<Aside>) -> Refused {
-        let lines = b"{\"create\":{\"_index\":\"i\",\"_id\":\"7\"}}\n{\"n\":1}\n".to_vec();
+        let lines = b"{\"create\":{\"_index\":\"i\",\"_id\":\"7.o2\"}}\n{\"n\":1}\n".to_vec();
         Refused { item: item(status), lines, attached: Attached { receipt: None, aside: aside.map(Box::new) } }
     }
 

@@ -16,6 +16,8 @@ use tracing::{info, warn};
 use super::answer::{self, Answer, Item, ItemError};
 use super::bulk::Body;
 use super::client::{Client, RequestError};
+use super::install::Ready;
+use super::pace::{Pace, Sign};
 use super::refused::{self, Letterbox, Refused};
 use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
@@ -50,6 +52,12 @@ fn lists(kinds: &[String], item: &Item) -> bool {
 
 /// Sends bodies, one at a time.
 pub(crate) struct Sender {
+    /// Which of the output's senders it is, from 0.
+    pub(crate) number: usize,
+    /// How many of them may send, and how much.
+    pub(crate) pace: Arc<Pace>,
+    /// What has to be there before the first document.
+    pub(crate) ready: Arc<Ready>,
     /// Where to.
     pub(crate) client: Arc<Client>,
     /// Which errors are not told, and which end an event without a word.
@@ -79,11 +87,17 @@ enum Left {
 }
 
 impl Sender {
-    /// Sends bodies until the writers are gone.
+    /// Installs what has to be there first, then sends bodies until the writers are gone.
     pub(crate) async fn run(mut self, bodies: Receiver<Body>) {
-        while let Ok(body) = bodies.recv_async().await {
+        if !self.ready.wait(&self.client, &self.backoff, &self.give_up).await {
+            return;
+        }
+        loop {
+            self.pace.turn(self.number).await;
+            let Ok(body) = bodies.recv_async().await else { break };
             self.deliver(body).await;
         }
+        self.pace.end();
     }
 
     async fn deliver(&mut self, body: Body) {
@@ -112,11 +126,23 @@ impl Sender {
             self.stats.fails(&reason);
             self.complain(&reason, body.items.len(), pause);
             failing = Some(reason);
-            pending.push(body);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.give_up.cancelled() => return,
             }
+            pending.extend(self.sized(body));
+        }
+    }
+
+    /// The body as it is sent again: in halves when requests have become much smaller than it is. The last is sent first.
+    fn sized(&self, mut body: Body) -> Vec<Body> {
+        if body.items.len() < 2 || body.bytes.len() < 2 * self.pace.bytes() {
+            return vec![body];
+        }
+        let bytes = std::mem::take(&mut body.bytes);
+        match halves(body, &bytes) {
+            Left::Halves(first, second) => vec![second, first],
+            _ => Vec::new(),
         }
     }
 
@@ -154,23 +180,25 @@ impl Sender {
     /// Sends a body once; what will never be taken is put into `refused`.
     async fn send(&self, mut body: Body, refused: &mut Vec<Refused>) -> Left {
         let bytes = Bytes::from(std::mem::take(&mut body.bytes));
+        let mark = self.pace.mark();
         let sent = tokio::select! {
             biased;
             () = self.give_up.cancelled() => return Left::GivenUp,
             sent = self.client.bulk(bytes.clone()) => sent,
         };
         self.count(&sent);
-        match sent {
-            Ok(answer) => match answer::parse(&answer, body.items.len()) {
-                Ok(Answer::AllDone) => self.all_done(body, bytes),
-                Ok(Answer::Items(items)) => {
-                    one(&self.stats.with_errors);
-                    self.stats
-                        .items(items.iter().map(|item| item.status).filter(|status| !matches!(status, 200 | 201)));
-                    self.judge(body, &bytes, items, refused)
-                }
-                Err(reason) => all(body, bytes, reason),
-            },
+        let answered = sent.map(|answer| answer::parse(&answer, body.items.len()));
+        if let Some(sign) = sign(&answered, bytes.len(), body.items.len()) {
+            self.pace.note(sign, mark);
+        }
+        match answered {
+            Ok(Ok(Answer::AllDone)) => self.all_done(body, bytes),
+            Ok(Ok(Answer::Items(items))) => {
+                one(&self.stats.with_errors);
+                self.stats.items(items.iter().map(|item| item.status).filter(|status| !matches!(status, 200 | 201)));
+                self.judge(body, &bytes, items, refused)
+            }
+            Ok(Err(reason)) => all(body, bytes, reason),
             Err(trouble @ RequestError::Unreachable { .. }) => all(body, bytes, trouble.to_string()),
             Err(RequestError::Refused { host, status, kind, reason }) => {
                 let error = ItemError { kind, reason };
@@ -230,6 +258,19 @@ impl Sender {
             return Verdict::Never;
         }
         verdict::of_item(item.status, item.error.as_ref(), item.create, &self.never)
+    }
+}
+
+/// What a request's fate says about the pace; nothing when Elasticsearch had no say in it.
+fn sign(answered: &Result<Result<Answer, String>, RequestError>, bytes: usize, items: usize) -> Option<Sign> {
+    match answered {
+        Ok(Ok(Answer::Items(items))) if items.iter().any(|item| item.status == 429) => Some(Sign::Slow),
+        Ok(Ok(_)) => Some(Sign::Good),
+        Err(RequestError::Refused { status: 413, .. }) if items > 1 => Some(Sign::TooLarge(bytes)),
+        Err(RequestError::Refused { status: 429, .. } | RequestError::Unreachable { late: true, .. }) => {
+            Some(Sign::Slow)
+        }
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 
@@ -326,6 +367,9 @@ mod tests {
             ..Connection::default()
         };
         Sender {
+            number: 0,
+            pace: Arc::new(Pace::new(1 << 20, 2)),
+            ready: Arc::default(),
             client: Arc::new(Client::new(&connection).unwrap()),
             quiet: Arc::new(Quiet::default()),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(4)),
@@ -449,6 +493,44 @@ mod tests {
         }
         assert_eq!((failing.seen().len(), healthy.seen().len()), (1, 6));
         assert_eq!(*book.0.lock().unwrap(), vec![(0, true); 6]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_too_much_comes_again_in_smaller_ones() {
+        let fake = Fake::start("8.0.0", |_, ids| match ids.len() {
+            0..=1000 => taken(),
+            _ => Reply::Whole(429, String::new()),
+        })
+        .await;
+        let (book, mut sender) = (Arc::new(Book::default()), sender(&[&fake]));
+        sender.pace = Arc::new(Pace::new(64 << 10, 2));
+        // Documents of some 47 bytes, so that all of them have 94,000.
+        sender.deliver(documents(2000, &book)).await;
+        let sizes: Vec<usize> = fake.seen().iter().map(|request| request.split(' ').count() - 1).collect();
+        assert_eq!((sizes, book.0.lock().unwrap().len()), (vec![2000, 1000, 1000], 2000));
+    }
+
+    #[test]
+    fn what_a_fate_says_about_the_pace() {
+        let item = |status| Item { status, ..Item::default() };
+        let refused = |status| {
+            Err(RequestError::Refused { host: String::new(), status, kind: String::new(), reason: String::new() })
+        };
+        let unreachable = |late| Err(RequestError::Unreachable { host: String::new(), reason: String::new(), late });
+        for (answered, items, expected) in [
+            (Ok(Ok(Answer::AllDone)), 2, Some(Sign::Good)),
+            (Ok(Ok(Answer::Items(vec![item(201), item(400)]))), 2, Some(Sign::Good)),
+            (Ok(Ok(Answer::Items(vec![item(201), item(429)]))), 2, Some(Sign::Slow)),
+            (Ok(Err("cut".into())), 2, None),
+            (refused(429), 2, Some(Sign::Slow)),
+            (refused(413), 2, Some(Sign::TooLarge(9))),
+            (refused(413), 1, None),
+            (refused(503), 2, None),
+            (unreachable(true), 2, Some(Sign::Slow)),
+            (unreachable(false), 2, None),
+        ] {
+            assert_eq!(sign(&answered, 9, items), expected, "{answered:?}");
+        }
     }
 
     #[tokio::test]

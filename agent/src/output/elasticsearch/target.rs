@@ -64,6 +64,15 @@ impl Target {
         DataStream::read(options).map(Self::DataStream)
     }
 
+    /// The name of the index, with references; one reference where events name their stream themselves.
+    pub(crate) fn written(&self) -> &str {
+        match self {
+            Self::Index(template) => template.as_str(),
+            Self::DataStream(DataStream { routing: true, .. }) => "%{data_stream}",
+            Self::DataStream(stream) => &stream.name,
+        }
+    }
+
     /// Appends the name of the event's index to an action line, as JSON.
     pub(crate) fn write_name(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
         match self {
@@ -93,6 +102,7 @@ fn settings_for_an_index(options: &Options<'_>, of_connection: impl Fn(&str) -> 
         name.starts_with("data_stream")
             || OWN.contains(&name)
             || of_connection(name)
+            || name == "manage_template" && options.text("manage_template").as_deref() == Some("false")
             || name == "action" && options.text("action").as_deref() == Some("create")
     };
     options.plugin().settings.iter().map(|setting| setting.name.clone()).filter(|name| !goes_along(name)).collect()
