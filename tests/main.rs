@@ -22,6 +22,8 @@ mod inputs;
 mod outputs;
 mod pipelines;
 mod rejection;
+mod reload;
 mod settings;
 mod several;
+mod shutdown;
 mod tidy;

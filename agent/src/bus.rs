@@ -6,9 +6,13 @@
 //!
 //! An address ends when everybody who sends to it has ended; so pipelines end one after the other, those that send first. That needs a
 //! graph without circles, which [`Bus::mistakes`] sees to.
+//!
+//! A [`Bus`] is what the pipelines say when they are loaded, [`Ways`] is what the running ones use. Pipelines that are loaded again take over the
+//! channels in use, with the parcels that wait in them; so the others never notice.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use elkhound_config::ast::Span;
 use elkhound_config::diagnostic::Diagnostic;
@@ -38,6 +42,9 @@ struct Address {
     name: String,
     sender: Sender<Parcel>,
     receiver: Receiver<Parcel>,
+    listening: Arc<AtomicBool>,
+    /// Nobody uses the channel yet, for there was no such address, or it had ended.
+    is_new: bool,
     listener: Option<End>,
     senders: Vec<End>,
 }
@@ -56,14 +63,22 @@ pub(crate) struct Link {
     pub(crate) address: String,
     /// The channel behind it.
     pub(crate) sender: Sender<Parcel>,
+    /// Whether a pipeline listens there now.
+    pub(crate) listening: Arc<AtomicBool>,
     /// How many links the pipeline had before this one.
     pub(crate) number: usize,
 }
 
 impl Bus {
-    /// The bus of pipelines with these names.
-    pub(crate) fn new(names: Vec<String>) -> Self {
-        Self { names, addresses: Mutex::new(Vec::new()) }
+    /// The bus of pipelines with these names, over the channels in use.
+    pub(crate) fn over(names: Vec<String>, ways: &Ways) -> Self {
+        let used = |way: &Way| {
+            let sender = way.sender.clone()?;
+            let (name, receiver, listening) = (way.name.clone(), way.receiver.clone(), Arc::clone(&way.listening));
+            Some(Address { name, sender, receiver, listening, is_new: false, listener: None, senders: Vec::new() })
+        };
+        let addresses = Mutex::new(ways.all().iter().filter_map(used).collect());
+        Self { names, addresses }
     }
 
     fn addresses(&self) -> MutexGuard<'_, Vec<Address>> {
@@ -91,7 +106,8 @@ impl Bus {
         let number = ends.filter(|end| end.pipeline == pipeline).count();
         let address = entry(&mut addresses, name);
         address.senders.push(End { pipeline, span });
-        Link { address: name.to_owned(), sender: address.sender.clone(), number }
+        let (sender, listening) = (address.sender.clone(), Arc::clone(&address.listening));
+        Link { address: name.to_owned(), sender, listening, number }
     }
 
     /// What is wrong or odd about the addresses, each with the number of the pipeline in which it is.
@@ -141,16 +157,85 @@ impl Bus {
         Diagnostic::error("pipeline-circle", span, message).with_help(help)
     }
 
-    /// Lets go of the addresses, so that each ends with its senders. To be called when all pipelines are made.
-    pub(crate) fn release(&self) {
-        self.addresses().clear();
+    /// The pipelines with an end at a channel that nobody uses yet: one that runs already has to be started anew to come by it.
+    pub(crate) fn newly_connected(&self) -> BTreeSet<usize> {
+        let addresses = self.addresses();
+        let ends = |address: &Address| address.senders.iter().chain(&address.listener).copied().collect::<Vec<_>>();
+        addresses.iter().filter(|address| address.is_new).flat_map(ends).map(|end| end.pipeline).collect()
+    }
+
+    /// Puts the addresses to use; they end with their senders. To be called when all pipelines are made and will be run.
+    pub(crate) fn open(&self, ways: &Ways) {
+        let name = |end: &End| self.names[end.pipeline].clone();
+        let addresses = std::mem::take(&mut *self.addresses());
+        let opened = addresses.into_iter().map(|address| {
+            let senders: Vec<String> = address.senders.iter().map(name).collect();
+            address.listening.store(address.listener.is_some(), Ordering::Relaxed);
+            Way {
+                sender: (!senders.is_empty()).then_some(address.sender),
+                name: address.name,
+                receiver: address.receiver,
+                listening: address.listening,
+                listener: address.listener.as_ref().map(name),
+                senders,
+            }
+        });
+        let opened = opened.filter(|way| way.listener.is_some() || !way.senders.is_empty()).collect();
+        *ways.all() = opened;
+    }
+}
+
+/// The addresses that running pipelines use.
+#[derive(Default)]
+pub(crate) struct Ways(Mutex<Vec<Way>>);
+
+/// An address in use.
+struct Way {
+    name: String,
+    /// Kept for pipelines that are loaded later, and as long as there is a pipeline that sends: the channel ends with its last sender.
+    sender: Option<Sender<Parcel>>,
+    /// Kept so that parcels can wait for a listener that is loaded later.
+    receiver: Receiver<Parcel>,
+    listening: Arc<AtomicBool>,
+    listener: Option<String>,
+    senders: Vec<String>,
+}
+
+impl Ways {
+    /// A pipeline has ended, and none of its name has taken its place.
+    pub(crate) fn ended(&self, pipeline: &str) {
+        let mut ways = self.all();
+        for way in ways.iter_mut() {
+            way.senders.retain(|sender| sender != pipeline);
+            if way.listener.as_deref() == Some(pipeline) {
+                way.listener = None;
+                way.listening.store(false, Ordering::Relaxed);
+            }
+            if way.senders.is_empty() {
+                way.sender = None;
+            }
+        }
+        ways.retain(|way| way.listener.is_some() || !way.senders.is_empty());
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Way>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn entry<'a>(addresses: &'a mut Vec<Address>, name: &str) -> &'a mut Address {
     let at = addresses.iter().position(|address| address.name == name).unwrap_or_else(|| {
         let (sender, receiver) = flume::bounded(PARCELS);
-        addresses.push(Address { name: name.to_owned(), sender, receiver, listener: None, senders: Vec::new() });
+        let (name, listening) = (name.to_owned(), Arc::new(AtomicBool::new(false)));
+        addresses.push(Address {
+            name,
+            sender,
+            receiver,
+            listening,
+            is_new: true,
+            listener: None,
+            senders: Vec::new(),
+        });
         addresses.len() - 1
     });
     &mut addresses[at]
@@ -181,7 +266,7 @@ mod tests {
     use super::*;
 
     fn bus(pipelines: usize, listeners: &[(usize, &str)], senders: &[(usize, &str)]) -> Bus {
-        let bus = Bus::new((0..pipelines).map(|number| format!("p{number}")).collect());
+        let bus = Bus::over((0..pipelines).map(|number| format!("p{number}")).collect(), &Ways::default());
         for (pipeline, name) in senders {
             bus.link(name, *pipeline, Span::default());
         }
@@ -233,14 +318,61 @@ mod tests {
         assert_eq!((bus.link("a", 0, Span::default()).number, bus.link("a", 1, Span::default()).number), (2, 0));
     }
 
+    fn over(ways: &Ways) -> Bus {
+        Bus::over(vec!["in".into(), "out".into()], ways)
+    }
+
     #[test]
-    fn an_address_ends_with_its_senders_once_it_is_released() {
-        let bus = Bus::new(vec!["p".into()]);
-        let receiver = bus.listen("a", 0, Span::default()).unwrap();
+    fn an_address_ends_with_its_senders() {
+        let ways = Ways::default();
+        let bus = over(&ways);
+        let receiver = bus.listen("a", 1, Span::default()).unwrap();
         let link = bus.link("a", 0, Span::default());
-        bus.release();
-        assert!(!receiver.is_disconnected());
+        bus.open(&ways);
+        assert!(link.listening.load(Ordering::Relaxed));
         drop(link);
+        assert!(!receiver.is_disconnected());
+        ways.ended("in");
         assert!(receiver.is_disconnected());
+    }
+
+    #[test]
+    fn a_pipeline_that_is_loaded_again_takes_over_what_waits() {
+        let ways = Ways::default();
+        let bus = over(&ways);
+        let (old, link) = (bus.listen("a", 1, Span::default()).unwrap(), bus.link("a", 0, Span::default()));
+        assert_eq!(bus.newly_connected(), BTreeSet::from([0, 1]));
+        bus.open(&ways);
+        link.sender.send(Parcel { source: 7, events: Vec::new() }).unwrap();
+        drop(old);
+
+        let again = over(&ways);
+        let new = again.listen("a", 1, Span::default()).unwrap();
+        again.link("a", 0, Span::default());
+        assert_eq!(again.newly_connected(), BTreeSet::new());
+        again.open(&ways);
+        assert_eq!(new.try_recv().map(|parcel| parcel.source), Ok(7));
+    }
+
+    #[test]
+    fn parcels_wait_for_a_listener_that_comes_later_and_an_ended_address_begins_anew() {
+        let ways = Ways::default();
+        let bus = over(&ways);
+        let link = bus.link("a", 0, Span::default());
+        bus.open(&ways);
+        assert!(!link.listening.load(Ordering::Relaxed));
+        link.sender.send(Parcel { source: 7, events: Vec::new() }).unwrap();
+
+        let with_listener = over(&ways);
+        let listener = with_listener.listen("a", 1, Span::default()).unwrap();
+        drop(with_listener.link("a", 0, Span::default()));
+        with_listener.open(&ways);
+        assert!(link.listening.load(Ordering::Relaxed) && listener.try_recv().is_ok());
+
+        ways.ended("in");
+        let again = over(&ways);
+        again.listen("a", 1, Span::default()).unwrap();
+        again.link("a", 0, Span::default());
+        assert_eq!(again.newly_connected(), BTreeSet::from([0, 1]));
     }
 }

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Ways};
 use crate::dead_letters::DeadLetters;
 use crate::input::{self, Input};
 use crate::limit::Limit;
@@ -34,6 +34,20 @@ pub(crate) struct Line {
     pub(crate) outputs: Vec<Box<dyn Output>>,
     /// What inputs and outputs are called, in the same order.
     pub(crate) names: (Vec<Named>, Vec<Named>),
+    /// Cancelled to make the outputs give up.
+    pub(crate) give_up: CancellationToken,
+}
+
+impl Line {
+    /// True when whatever was not delivered can be read again.
+    pub(crate) fn reads_again(&self) -> bool {
+        self.inputs.iter().all(|(input, _)| input.reads_again())
+    }
+
+    /// True when another line may take its place.
+    pub(crate) fn is_reloadable(&self) -> bool {
+        self.inputs.iter().all(|(input, _)| input.is_reloadable())
+    }
 }
 
 /// What the monitoring API calls a plugin.
@@ -63,8 +77,20 @@ pub(crate) struct Made {
     pub(crate) lines: Vec<Line>,
     /// What is wrong or odd, by pipeline.
     pub(crate) diagnostics: Vec<Vec<Diagnostic>>,
-    /// Cancelled to make outputs give up.
-    pub(crate) give_up: CancellationToken,
+    /// The addresses between them.
+    pub(crate) bus: Arc<Bus>,
+}
+
+/// What lines are made on, beside the settings and their texts.
+pub(crate) struct Ground<'a> {
+    /// Where asynchronous work runs.
+    pub(crate) runtime: &'a Handle,
+    /// Cancelled to make all outputs give up.
+    pub(crate) give_up: &'a CancellationToken,
+    /// The addresses in use.
+    pub(crate) ways: &'a Ways,
+    /// How often pipelines were loaded before.
+    pub(crate) round: u64,
 }
 
 impl Made {
@@ -75,11 +101,11 @@ impl Made {
 }
 
 /// Makes the lines of all pipelines, each from the source of its number. Nothing is started.
-pub(crate) fn make(sources: &[Source], settings: &Settings, runtime: &Handle) -> Made {
-    let give_up = CancellationToken::new();
-    let bus = Arc::new(Bus::new(settings.pipelines.iter().map(|pipeline| pipeline.id.clone()).collect()));
+pub(crate) fn make(sources: &[Source], settings: &Settings, ground: &Ground<'_>) -> Made {
+    let names = settings.pipelines.iter().map(|pipeline| pipeline.id.clone()).collect();
+    let bus = Arc::new(Bus::over(names, ground.ways));
     let host = host::name(settings.node.as_deref());
-    let shared = Shared { data: &settings.data, host: &host, runtime, give_up: &give_up, bus: &bus };
+    let shared = Shared { data: &settings.data, host: &host, ground, bus: &bus };
     let (mut lines, mut diagnostics) = (Vec::new(), Vec::new());
     for (number, (pipeline, source)) in settings.pipelines.iter().zip(sources).enumerate() {
         let (line, found) = make_one(source, pipeline, number, &shared);
@@ -89,18 +115,16 @@ pub(crate) fn make(sources: &[Source], settings: &Settings, runtime: &Handle) ->
     for (number, mistake) in bus.mistakes() {
         diagnostics[number].push(mistake);
     }
-    bus.release();
     // Found by several stages; read from top to bottom.
     diagnostics.iter_mut().for_each(|found| found.sort_by_key(|diagnostic| diagnostic.span.start));
-    Made { lines, diagnostics, give_up }
+    Made { lines, diagnostics, bus }
 }
 
 /// What all pipelines have in common.
 struct Shared<'a> {
     data: &'a Path,
     host: &'a str,
-    runtime: &'a Handle,
-    give_up: &'a CancellationToken,
+    ground: &'a Ground<'a>,
     bus: &'a Arc<Bus>,
 }
 
@@ -110,29 +134,35 @@ fn make_one(
     number: usize,
     shared: &Shared<'_>,
 ) -> (Line, Vec<Diagnostic>) {
-    let escapes = if pipeline.support_escapes { Escapes::Processed } else { Escapes::Kept };
-    let (document, mut diagnostics) = parse(source, escapes);
+    let (document, mut diagnostics) = parse(source, escapes(pipeline));
     let setup = setup(pipeline.ecs);
     let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
+    let give_up = shared.ground.give_up.child_token();
     let world = output::World {
         setup: &setup,
-        runtime: shared.runtime.clone(),
-        give_up: shared.give_up.clone(),
+        runtime: shared.ground.runtime.clone(),
+        give_up: give_up.clone(),
         bus: Arc::clone(shared.bus),
         pipeline: number,
         number: 0,
         claims: Arc::default(),
         dead_letters: pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings))),
     };
-    let mut maker =
-        Maker { setup: &setup, data: &data, host: shared.host, world: &world, diagnostics: &mut diagnostics };
+    let (host, round) = (shared.host, shared.ground.round);
+    let mut maker = Maker { setup: &setup, data: &data, host, round, world: &world, diagnostics: &mut diagnostics };
+    let numbered = compiled.inputs.iter().enumerate();
     let inputs =
-        compiled.inputs.iter().enumerate().filter_map(|(number, plugin)| maker.input(number, plugin)).collect();
+        numbered.filter_map(|(at, plugin)| maker.input(twins_before(&compiled.inputs[..at], plugin), plugin)).collect();
     let outputs =
         compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
     let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
-    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names }, diagnostics)
+    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, give_up }, diagnostics)
+}
+
+/// How many inputs of the same kind stand before `plugin`. That names its state, so that one of another kind may come and go.
+fn twins_before(before: &[Plugin], plugin: &Plugin) -> usize {
+    before.iter().filter(|other| other.name == plugin.name).count()
 }
 
 /// Where a pipeline's inputs keep their state: `path.data` itself for `main`, which is what one pipeline alone is called, else a
@@ -153,6 +183,11 @@ pub(crate) fn folder_name(id: &str) -> String {
 /// The world as plugins see it when they are made: this machine's files and clock.
 pub(crate) fn setup(ecs: Ecs) -> Setup<'static> {
     Setup { ecs, now: clock::now(), read_file: &|path| std::fs::read(path), list_files: &files::matching }
+}
+
+/// What a backslash means in a pipeline's text.
+pub(crate) fn escapes(pipeline: &PipelineSettings) -> Escapes {
+    if pipeline.support_escapes { Escapes::Processed } else { Escapes::Kept }
 }
 
 /// Parses a pipeline and puts in the values of `${NAME}`, from the environment and from secrets' files.
@@ -212,6 +247,7 @@ struct Maker<'a> {
     setup: &'a Setup<'a>,
     data: &'a Path,
     host: &'a str,
+    round: u64,
     world: &'a output::World<'a>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -224,7 +260,8 @@ impl Maker<'_> {
         };
         let mut options = Options::new(plugin, &[kind.options, decoration::OPTIONS], self.diagnostics);
         let (bus, pipeline) = (&*self.world.bus, self.world.pipeline);
-        let world = input::World { setup: self.setup, data: self.data, host: self.host, number, bus, pipeline };
+        let (setup, data, host, round) = (self.setup, self.data, self.host, self.round);
+        let world = input::World { setup, data, host, number, round, bus, pipeline };
         let decoration = Decoration::read(&mut options);
         let input = (kind.build)(&mut options, &world);
         options.finish();
@@ -324,7 +361,7 @@ mod tests {
     fn making_a_line_starts_nothing() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let text = "input { docker {} } output { elasticsearch { hosts => [\"http://127.0.0.1:9\"] } stdout {} }";
-        let made = make(&[Source::of("text", text)], &settings(&["main"], text), runtime.handle());
+        let made = made(&[Source::of("text", text)], &settings(&["main"], text), runtime.handle());
         assert!(made.is_sound() && made.lines[0].outputs.len() == 2);
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
     }
@@ -342,11 +379,16 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text = "input { pipeline { address => inn } } output { stdout {} }";
         let sources = [Source::of("one", text), Source::of("two", text)];
-        let made = make(&sources, &settings(&["one", "two"], text), runtime.handle());
+        let made = made(&sources, &settings(&["one", "two"], text), runtime.handle());
         let messages: Vec<_> =
             made.diagnostics[1].iter().map(|mistake| (mistake.is_error(), mistake.message.as_str())).collect();
         assert_eq!(messages, [(true, "the pipeline `one` listens on the address `inn` already")]);
         assert!(!made.is_sound());
+    }
+
+    fn made(sources: &[Source], settings: &Settings, runtime: &Handle) -> Made {
+        let (give_up, ways) = (CancellationToken::new(), Ways::default());
+        make(sources, settings, &Ground { runtime, give_up: &give_up, ways: &ways, round: 0 })
     }
 
     fn settings(ids: &[&str], text: &str) -> Settings {

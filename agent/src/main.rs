@@ -5,17 +5,21 @@ mod api;
 mod backoff;
 mod bus;
 mod cases;
+mod cgroup;
+mod claim;
 mod cli;
 mod clock;
 mod dead_letters;
 mod difference;
 mod docs;
 mod files;
+mod haste;
 mod healthcheck;
 mod host;
 mod input;
 mod limit;
 mod line;
+mod load;
 mod log;
 mod option;
 mod output;
@@ -46,6 +50,8 @@ use tracing::info;
 
 use crate::cli::{Cli, Command, RunArgs};
 use crate::line::Made;
+use crate::load::Loaded;
+use crate::run::Agent;
 use crate::settings::{Given, Mistake, Settings};
 use crate::stats::Stats;
 
@@ -82,43 +88,31 @@ fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
 
 /// Runs the pipelines of these arguments after `change` has had their texts.
 fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) -> Result<ExitCode> {
-    let mut given = Given::collect(args);
-    let settings = given.meant();
-    log::start(&settings.log);
-    let mut sources = sources(&settings, &mut given.mistakes);
-    change(&settings, &mut sources);
-    complain(&given);
+    let mut loaded = Loaded::read(args.clone());
+    log::start(&loaded.settings.log);
+    loaded.rewrite(change);
+    loaded.mistakes().for_each(complain);
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    let made = line::make(&sources, &settings, runtime.handle());
+    let stats = Arc::new(Stats::new());
+    let (agent, sources) = (Agent::new(&runtime, Arc::clone(&stats)), loaded.sources());
+    let made = agent.make(&sources, &loaded.settings, 0);
     complain_of_pipelines(&made, &sources);
-    if !given.is_sound() || !made.is_sound() {
+    if !loaded.is_sound() || !made.is_sound() {
         return Ok(ExitCode::FAILURE);
     }
-    if settings.check_only {
+    if loaded.settings.check_only {
         writeln!(stdout(), "Configuration OK")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let stats = Arc::new(Stats::new());
-    let _serving = runtime.block_on(api::start(&settings, &stats))?;
-    info!(version = env!("CARGO_PKG_VERSION"), data = %settings.data.display(), "elkhound starts");
-    run::run(made, &settings, &runtime, &stats)?;
+    let _serving = runtime.block_on(api::start(&loaded.settings, &stats))?;
+    info!(version = env!("CARGO_PKG_VERSION"), data = %loaded.settings.data.display(), "elkhound starts");
+    agent.run(made, loaded, args, &runtime)?;
     info!("elkhound has stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// The texts of all pipelines. One that can't be read is a mistake, and empty.
-fn sources(settings: &Settings, mistakes: &mut Vec<Mistake>) -> Vec<Source> {
-    let mut read = |pipeline| {
-        line::read_source(pipeline).unwrap_or_else(|mistake| {
-            mistakes.push(*mistake);
-            Source::default()
-        })
-    };
-    settings.pipelines.iter().map(&mut read).collect()
 }
 
 /// Prints what is in force and where it comes from; fails when something is wrong with it.
@@ -131,7 +125,7 @@ fn print_settings(args: RunArgs) -> Result<ExitCode> {
     for [name, value, origin] in &lines {
         writeln!(out, "{}", secret::mask(&format!("{name:names$}  {value:values$}  {origin}")))?;
     }
-    complain(&given);
+    given.mistakes.iter().for_each(complain);
     Ok(exit_code(given.is_sound()))
 }
 
@@ -139,13 +133,11 @@ fn exit_code(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn complain(given: &Given) {
-    for mistake in &given.mistakes {
-        let text = mistake.shown(stderr().is_terminal());
-        // What has an excerpt is set off, as in pipeline files.
-        let gap = if text.lines().nth(1).is_some() { "\n" } else { "" };
-        tell(&format!("{text}{gap}"));
-    }
+fn complain(mistake: &Mistake) {
+    let text = mistake.shown(stderr().is_terminal());
+    // What has an excerpt is set off, as in pipeline files.
+    let gap = if text.lines().nth(1).is_some() { "\n" } else { "" };
+    tell(&format!("{text}{gap}"));
 }
 
 fn complain_of_pipelines(made: &Made, sources: &[Source]) {

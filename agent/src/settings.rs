@@ -34,10 +34,17 @@ use self::written::{Layer, Layers, Origin};
 pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
 use crate::line::folder_name;
-use crate::{dead_letters, variables};
+use crate::{cgroup, dead_letters, variables};
 
 /// The byte budget of everything in flight. Encoded documents are a few times larger than their lines, and the inputs charge for that.
 const IN_FLIGHT: usize = 24 << 20;
+
+/// The least: below it large lines would pass one by one.
+const LEAST_IN_FLIGHT: usize = 1 << 20;
+
+/// What part of the memory that a container may have is for what is in flight. The rest is for cursors, encoded requests, connections, patterns
+/// and the program itself.
+const PART_IN_FLIGHT: u64 = 8;
 
 /// Levels of the log, as tracing calls them.
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -59,10 +66,14 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// How its monitoring API is served.
     pub(crate) api: ApiSettings,
+    /// How long a stop may take.
+    pub(crate) grace: Duration,
+    /// How often it is looked whether pipelines have changed; never, if not given.
+    pub(crate) reload: Option<Duration>,
 }
 
 /// How one pipeline is run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PipelineSettings {
     /// Its name.
     pub(crate) id: String,
@@ -82,10 +93,12 @@ pub(crate) struct PipelineSettings {
     pub(crate) support_escapes: bool,
     /// Where documents go that are refused for good, if they are kept.
     pub(crate) dead_letters: Option<dead_letters::Settings>,
+    /// Whether it may be loaded again.
+    pub(crate) reloadable: bool,
 }
 
 /// A pipeline's text, and where that was said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum PipelineText {
     /// A file, a folder or a glob.
     Files(Written),
@@ -148,10 +161,12 @@ impl Given {
             pipelines,
             check_only: layers.is_on("config.test_and_exit"),
             data: layers.value("path.data").unwrap_or_default().into(),
-            budget: IN_FLIGHT,
+            budget: budget(layers.value("memory.max_in_flight").and_then(table::size), cgroup::memory()),
             node: layers.value("node.name").map(str::to_owned),
             log: self.log(),
             api,
+            grace: layers.value("shutdown.timeout").and_then(table::time).unwrap_or(Duration::from_secs(8)),
+            reload: layers.is_on("config.reload.automatic").then(|| interval(layers)),
         }
     }
 
@@ -282,7 +297,20 @@ fn meant(layers: Layers<'_>) -> Option<PipelineSettings> {
         ecs: Ecs::parse(layers.value("pipeline.ecs_compatibility").unwrap_or_default()).unwrap_or(Ecs::V8),
         support_escapes: layers.is_on("config.support_escapes"),
         dead_letters: layers.is_on("dead_letter_queue.enable").then(|| dead_letters(layers)),
+        reloadable: layers.is_on("pipeline.reloadable"),
     })
+}
+
+/// Bytes in flight: as many as were given, else what suits the memory that the process may have.
+fn budget(given: Option<u64>, memory: Option<u64>) -> usize {
+    let fitting = || memory.map_or(u64::MAX, |memory| memory / PART_IN_FLIGHT).min(IN_FLIGHT as u64);
+    usize::try_from(given.unwrap_or_else(fitting)).unwrap_or(usize::MAX).max(LEAST_IN_FLIGHT)
+}
+
+/// The shortest interval is for tests and the impatient; looking costs a fraction of a millisecond.
+fn interval(layers: Layers<'_>) -> Duration {
+    let given = layers.value("config.reload.interval").and_then(table::time);
+    given.unwrap_or(Duration::from_secs(3)).max(Duration::from_millis(50))
 }
 
 /// The pipeline's dead letter queue.

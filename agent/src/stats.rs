@@ -72,7 +72,6 @@ impl Stats {
     }
 
     /// Forgets a pipeline that is not to be run any more.
-    #[allow(dead_code, reason = "for reloading, which takes pipelines out")]
     pub(crate) fn remove(&self, id: &str) {
         locked(&self.pipelines).retain(|pipeline| pipeline.id != id);
         locked(&self.reloads_of).remove(id);

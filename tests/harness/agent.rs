@@ -12,6 +12,8 @@ use super::{eventually, signal};
 pub(crate) struct Agent {
     folder: PathBuf,
     environment: Vec<(String, String)>,
+    /// What names its pipelines.
+    pipelines: [PathBuf; 2],
     child: Option<Child>,
 }
 
@@ -21,7 +23,8 @@ impl Agent {
         let folder = std::env::temp_dir().join(format!("elkhound-test-{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("data")).unwrap();
         fs::write(folder.join("pipeline.conf"), pipeline).unwrap();
-        Self { folder, environment: Vec::new(), child: None }
+        let pipelines = ["-f".into(), folder.join("pipeline.conf")];
+        Self { folder, environment: Vec::new(), pipelines, child: None }
     }
 
     /// Adds an environment variable to every start.
@@ -30,7 +33,18 @@ impl Agent {
         self
     }
 
-    /// Has the next start use another pipeline.
+    /// Runs the pipelines of a folder of settings, and not its own.
+    pub(crate) fn settings(mut self, folder: &Path) -> Self {
+        self.pipelines = ["--path.settings".into(), folder.to_owned()];
+        self
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().expect("the agent was started").id()
+    }
+
+    /// Has the next start use another pipeline, or the next look when it looks for changes.
     pub(crate) fn set_pipeline(&self, pipeline: &str) {
         fs::write(self.folder.join("pipeline.conf"), pipeline).unwrap();
     }
@@ -40,8 +54,7 @@ impl Agent {
         assert!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(binary())
-            .arg("-f")
-            .arg(self.folder.join("pipeline.conf"))
+            .args(&self.pipelines)
             .arg("--path.data")
             .arg(self.folder.join("data"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

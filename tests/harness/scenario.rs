@@ -15,6 +15,7 @@ pub(crate) struct Scenario {
     rate: Option<usize>,
     options: Vec<String>,
     through: Option<(String, String)>,
+    environment: Vec<(String, String)>,
     limit: Duration,
 }
 
@@ -22,6 +23,8 @@ pub(crate) struct Scenario {
 pub(crate) struct Running {
     pub(crate) agent: Agent,
     pub(crate) elasticsearch: Elasticsearch,
+    /// The agent's pipeline as it was at the start.
+    pub(crate) pipeline: String,
     containers: Vec<Container>,
     lines: usize,
     prefix: String,
@@ -38,6 +41,7 @@ impl Scenario {
             rate: None,
             options: Vec::new(),
             through: None,
+            environment: Vec::new(),
             limit: Duration::from_secs(120),
         }
     }
@@ -72,17 +76,24 @@ impl Scenario {
         self
     }
 
+    /// An environment variable of the agent.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts an agent and the containers, and has the documents indexed in `elasticsearch`.
     pub(crate) fn start(self, elasticsearch: Elasticsearch) -> Running {
-        let mut agent =
-            Agent::new(&self.name, &self.pipeline(&elasticsearch)).environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
+        let pipeline = self.pipeline(&elasticsearch);
+        let agent = Agent::new(&self.name, &pipeline).environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
+        let mut agent = self.environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
         agent.start();
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let containers = (0..self.containers)
             .map(|number| Container::run(&format!("{}-{number}", self.name), &options, &self.script()))
             .collect();
         let lines = self.lines / self.containers;
-        Running { agent, elasticsearch, containers, lines, prefix: self.name, limit: self.limit }
+        Running { agent, elasticsearch, pipeline, containers, lines, prefix: self.name, limit: self.limit }
     }
 
     /// Other tests' containers are on the same engine, so the pipeline keeps its own ones only.

@@ -66,6 +66,7 @@ fn pipeline(stats: &Stats) -> PipelineStats {
         ecs: Ecs::V8,
         support_escapes: false,
         dead_letters: None,
+        reloadable: true,
     };
     let pipeline =
         PipelineStats::new(&settings, (&names.0, &names.1), &Arc::new(plan.plan), Budget::new(1 << 20), stats);

@@ -42,7 +42,7 @@ pub(crate) fn run(command: DlqCommand) -> Result<ExitCode> {
 /// The folder of all queues, and the pipeline that is meant.
 fn place(args: RunArgs) -> (PathBuf, String) {
     let given = Given::collect(args);
-    crate::complain(&given);
+    given.mistakes.iter().for_each(crate::complain);
     given.dead_letters()
 }
 

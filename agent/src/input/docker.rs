@@ -104,6 +104,7 @@ use tracing::warn;
 
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
+use crate::claim;
 use crate::stats::InputStats;
 
 mod ansi;
@@ -299,6 +300,8 @@ struct Options {
     cursors: PathBuf,
     /// Where what is known of containers is counted.
     stats: Option<Arc<InputStats>>,
+    /// Which loading of the pipelines it belongs to.
+    round: u64,
 }
 
 /// What an event looks like.
@@ -342,18 +345,9 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let sequence = options.boolean("sequence", false);
     let hints = options.boolean("hints", true);
     let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence, hints };
-    let limit = limit as usize;
-    Some(Box::new(Docker(Options {
-        source,
-        limit,
-        strip_ansi,
-        rate_limit,
-        start,
-        wanted,
-        shape,
-        cursors,
-        stats: None,
-    })))
+    let (limit, round) = (limit as usize, world.round);
+    let options = Options { source, limit, strip_ansi, rate_limit, start, wanted, shape, cursors, stats: None, round };
+    Some(Box::new(Docker(options)))
 }
 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
@@ -417,6 +411,10 @@ impl Input for Docker {
         self.0.shape.decoration = fixed;
         left
     }
+
+    fn reads_again(&self) -> bool {
+        true
+    }
 }
 
 /// So many fields beside the container's own fit into what its events share.
@@ -428,9 +426,10 @@ const SAVE: Duration = Duration::from_secs(1);
 impl Options {
     async fn run(self, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
         let path = self.cursors;
+        let Some(claim) = claim::take(&path, self.round, &stop).await else { return Ok(()) };
         let opened = spawn_blocking(move || open_cursors(&path)).await.context("the cursors could not be opened")??;
         let containers = self.stats.map(|stats| Arc::clone(&stats.containers));
-        let cursors = Arc::new(opened.counted(containers));
+        let cursors = Arc::new(opened.counted(containers).claimed(claim));
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         tokio::spawn(save(Arc::downgrade(&cursors)));
         let hints = self.shape.hints;
@@ -569,6 +568,7 @@ mod tests {
             shape: Shape::default(),
             cursors: PathBuf::new(),
             stats: None,
+            round: 0,
         });
         let left = docker.adopt(decoration("tags => ['a'] add_field => { 'b' => '%{message}' }"));
         assert_eq!((docker.0.shape.decoration.fields(), left.fields()), (0, 1));

@@ -72,6 +72,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Input, Kind, Running, World, option};
+use crate::claim;
 
 mod completed;
 mod discovery;
@@ -147,6 +148,8 @@ struct File {
     sincedb: PathBuf,
     keep: Duration,
     save: Duration,
+    /// Which loading of the pipelines it belongs to.
+    round: u64,
 }
 
 fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> {
@@ -159,7 +162,7 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     if options.has_failed() {
         return None;
     }
-    Some(Box::new(File { settings, codec: codec?, names, sincedb, keep, save }))
+    Some(Box::new(File { settings, codec: codec?, names, sincedb, keep, save, round: world.round }))
 }
 
 /// What is wrong is reported, and stands in the settings as its default.
@@ -265,16 +268,21 @@ fn sincedb_path(options: &mut Cursor<'_>, world: &World<'_>) -> PathBuf {
 impl Input for File {
     fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running {
         Box::pin(async move {
-            let Self { settings, codec, names, sincedb: path, keep, save: every } = *self;
+            let Self { settings, codec, names, sincedb: path, keep, save: every, round } = *self;
+            let Some(claim) = claim::take(&path, round, &stop).await else { return Ok(()) };
             let opened =
                 spawn_blocking(move || open(&path, keep)).await.context("the sincedb could not be opened")??;
-            let sincedb = Arc::new(opened);
+            let sincedb = Arc::new(opened.claimed(claim));
             // Positions move until the last receipt is back, long after the input has stopped: the task ends when nobody can move them.
             tokio::spawn(save(Arc::downgrade(&sincedb), every));
             let reader = Reader { settings, codec, names, sincedb, queue, stop };
             let runtime = Handle::current();
             spawn_blocking(move || reader.run(&runtime)).await.context("the reader of files has panicked")
         })
+    }
+
+    fn reads_again(&self) -> bool {
+        true
     }
 }
 

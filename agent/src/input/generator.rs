@@ -79,6 +79,10 @@ struct Generator {
 }
 
 impl Input for Generator {
+    fn is_reloadable(&self) -> bool {
+        !self.from_stdin
+    }
+
     fn run(mut self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running {
         Box::pin(async move {
             if self.from_stdin {

@@ -47,6 +47,16 @@ pub(crate) trait Input: Send {
         let _ = stats;
     }
 
+    /// True when the input can read again what was handed on and not acknowledged.
+    fn reads_again(&self) -> bool {
+        false
+    }
+
+    /// False for an input that another one can't go on for in the same process.
+    fn is_reloadable(&self) -> bool {
+        true
+    }
+
     /// True for an input that a stop does not end, since those who send to it end first, and it after them.
     fn ends_with_its_senders(&self) -> bool {
         false
@@ -64,8 +74,10 @@ pub(crate) struct World<'a> {
     pub(crate) data: &'a std::path::Path,
     /// The name of this host.
     pub(crate) host: &'a str,
-    /// The input's number in the pipeline, which names its state.
+    /// The input's number among those of its kind in the pipeline, which names its state.
     pub(crate) number: usize,
+    /// How often pipelines were loaded before this one.
+    pub(crate) round: u64,
     /// The addresses between pipelines.
     pub(crate) bus: &'a Bus,
     /// The pipeline's number on the bus.

@@ -68,7 +68,8 @@ impl Input for PipelineInput {
             loop {
                 let parcel = tokio::select! {
                     parcel = self.parcels.recv_async() => parcel,
-                    () = stop.cancelled() => break,
+                    // What an ended address still holds is nobody else's.
+                    () = stop.cancelled(), if !self.parcels.is_disconnected() => break,
                 };
                 let Ok(Parcel { source, events }) = parcel else { break };
                 if queue.send(source, Box::new(events)).await.is_err() {

@@ -80,6 +80,11 @@ const READ: usize = 64 << 10;
 const WEIGHT: usize = 4;
 
 impl Input for StandardInput {
+    /// What is read of standard input and not yet decoded would be lost.
+    fn is_reloadable(&self) -> bool {
+        false
+    }
+
     fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running {
         Box::pin(async move {
             let mut stream = stdin();

@@ -149,6 +149,8 @@ impl Options {
         }
         drop(receiver);
         let received = receive(&socket, self.buffer, &sender, &waiting, &stop).await;
+        // The port is free from here on, for whoever takes this input's place.
+        drop(socket);
         // The workers end when nothing waits any more.
         drop(sender);
         while workers.join_next().await.is_some() {}

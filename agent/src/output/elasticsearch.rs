@@ -119,6 +119,7 @@ use self::sender::{Quiet, Sender};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
+use crate::haste;
 use crate::random;
 use crate::stats::OutputStats;
 use crate::stats::delivery::Delivery as Stats;
@@ -329,7 +330,7 @@ impl Writer for BulkWriter {
         if self.body.is_empty() {
             return None;
         }
-        let due = self.left.map_or(now, |left| left + self.limits.delay);
+        let due = self.left.map_or(now, |left| left + haste::delay(self.limits.delay));
         if now < due {
             return Some(due);
         }

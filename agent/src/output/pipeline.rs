@@ -31,13 +31,13 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
-use tokio::runtime::Handle;
+use flume::SendTimeoutError;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -73,7 +73,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let span = options.span("send_to");
     let links = addresses.iter().map(|address| world.bus.link(address, world.pipeline, span)).collect();
     let nobody = if options.boolean("ensure_delivery", true) { Nobody::Wait } else { Nobody::Drop };
-    Some(Box::new(PipelineOutput { links, nobody, gone: Gone::of(world), writers: 0 }))
+    Some(Box::new(PipelineOutput { links, nobody, give_up: world.give_up.clone(), writers: 0 }))
 }
 
 /// What becomes of events for an address that nobody listens on.
@@ -85,23 +85,11 @@ enum Nobody {
     Drop,
 }
 
-/// What waiting ends with, when nobody listens.
-#[derive(Clone)]
-struct Gone {
-    runtime: Handle,
-    give_up: CancellationToken,
-}
-
-impl Gone {
-    fn of(world: &World<'_>) -> Self {
-        Self { runtime: world.runtime.clone(), give_up: world.give_up.clone() }
-    }
-}
-
 struct PipelineOutput {
     links: Vec<Link>,
     nobody: Nobody,
-    gone: Gone,
+    /// Ends the waiting for room.
+    give_up: CancellationToken,
     writers: u64,
 }
 
@@ -111,7 +99,7 @@ impl Output for PipelineOutput {
         Box::new(PipelineWriter {
             ways: self.links.iter().map(|link| Way { link: link.clone(), events: Vec::new() }).collect(),
             nobody: self.nobody,
-            gone: self.gone.clone(),
+            give_up: self.give_up.clone(),
             source: self.writers,
         })
     }
@@ -128,7 +116,8 @@ const PARCEL: usize = 500;
 struct PipelineWriter {
     ways: Vec<Way>,
     nobody: Nobody,
-    gone: Gone,
+    /// Ends the waiting for room.
+    give_up: CancellationToken,
     source: u64,
 }
 
@@ -160,11 +149,46 @@ impl Writer for PipelineWriter {
                 continue;
             }
             let parcel = Parcel { source: self.source, events: std::mem::take(&mut way.events) };
-            if let Err(flume::SendError(parcel)) = way.link.sender.send(parcel) {
-                undeliverable(&way.link.address, parcel.events, self.nobody, &self.gone);
-            }
+            deliver(&way.link, parcel, self.nobody, &self.give_up);
         }
     }
+}
+
+/// How often a sender that waits looks whether it is time to give up.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits for room at the address. Given up, the parcel is dropped unacknowledged, and its events are read again.
+fn deliver(link: &Link, parcel: Parcel, nobody: Nobody, give_up: &CancellationToken) {
+    static LIMIT: Limit = Limit::new();
+    let address = &link.address;
+    let mut parcel = parcel;
+    while !give_up.is_cancelled() {
+        let listening = link.listening.load(Ordering::Relaxed);
+        if !listening && nobody == Nobody::Drop {
+            return drop_parcel(address, parcel);
+        }
+        match link.sender.send_timeout(parcel, LOOK) {
+            Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
+            Err(SendTimeoutError::Timeout(unsent)) => parcel = unsent,
+        }
+        if !listening && let Some(suppressed) = LIMIT.pass() {
+            warn!(
+                suppressed,
+                address, "no pipeline listens on this address; events wait, and with them the pipeline that sends them"
+            );
+        }
+    }
+}
+
+fn drop_parcel(address: &str, parcel: Parcel) {
+    static LIMIT: Limit = Limit::new();
+    static DROPPED: AtomicU64 = AtomicU64::new(0);
+    let count = parcel.events.len() as u64;
+    let dropped = DROPPED.fetch_add(count, Ordering::Relaxed) + count;
+    if let Some(suppressed) = LIMIT.pass() {
+        warn!(suppressed, address, dropped, "no pipeline listens on this address; events were dropped");
+    }
+    parcel.events.into_iter().filter_map(|mut event| event.take_receipt()).for_each(Receipt::acknowledge);
 }
 
 /// Copies of ways after the first are children from this number on, which `clone` and `split` do not reach.
@@ -180,33 +204,6 @@ impl Link {
     }
 }
 
-fn undeliverable(address: &str, events: Vec<Event>, nobody: Nobody, gone: &Gone) {
-    static LIMIT: Limit = Limit::new();
-    static DROPPED: AtomicU64 = AtomicU64::new(0);
-    let suppressed = LIMIT.pass();
-    match nobody {
-        Nobody::Drop => {
-            let count = events.len() as u64;
-            let dropped = DROPPED.fetch_add(count, Ordering::Relaxed) + count;
-            if let Some(suppressed) = suppressed {
-                warn!(suppressed, address, dropped, "no pipeline listens on this address; events were dropped");
-            }
-            events.into_iter().filter_map(|mut event| event.take_receipt()).for_each(Receipt::acknowledge);
-        }
-        Nobody::Wait => {
-            if let Some(suppressed) = suppressed {
-                warn!(
-                    suppressed,
-                    address,
-                    "no pipeline listens on this address; events wait, and with them the pipeline that sends them"
-                );
-            }
-            // Dropped unacknowledged after that: they are read again after the next start.
-            gone.runtime.block_on(gone.give_up.cancelled());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -215,7 +212,7 @@ mod tests {
     use elkhound_pipeline::flow::receipt::Ledger;
 
     use super::*;
-    use crate::bus::Bus;
+    use crate::bus::{Bus, Ways};
 
     /// How chunks have ended: `true` for settled.
     #[derive(Default)]
@@ -232,24 +229,22 @@ mod tests {
     }
 
     struct Bench {
-        bus: Arc<Bus>,
+        ways: Ways,
+        bus: Bus,
         book: Arc<Book>,
-        gone: Gone,
-        runtime: tokio::runtime::Runtime,
+        give_up: CancellationToken,
     }
 
     fn bench() -> Bench {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let bus = Arc::new(Bus::new(vec!["a".into(), "b".into()]));
-        let give_up = CancellationToken::new();
-        let gone = Gone { runtime: runtime.handle().clone(), give_up };
-        Bench { bus, book: Arc::default(), gone, runtime }
+        let ways = Ways::default();
+        let bus = Bus::over(vec!["a".into(), "b".into()], &ways);
+        Bench { ways, bus, book: Arc::default(), give_up: CancellationToken::new() }
     }
 
     impl Bench {
         fn output(&self, addresses: &[&str], nobody: Nobody) -> PipelineOutput {
             let links = addresses.iter().map(|address| self.bus.link(address, 0, Default::default())).collect();
-            PipelineOutput { links, nobody, gone: self.gone.clone(), writers: 0 }
+            PipelineOutput { links, nobody, give_up: self.give_up.clone(), writers: 0 }
         }
 
         fn write(&self, writer: &mut dyn Writer) {
@@ -287,7 +282,7 @@ mod tests {
     fn what_nobody_listens_for_is_dropped_where_that_is_wanted() {
         let bench = bench();
         let mut output = bench.output(&["nowhere"], Nobody::Drop);
-        bench.bus.release();
+        bench.bus.open(&bench.ways);
         bench.write(&mut *output.writer());
         assert_eq!(bench.ended(), [true]);
     }
@@ -296,11 +291,21 @@ mod tests {
     fn what_nobody_listens_for_waits_and_is_read_again() {
         let bench = bench();
         let mut output = bench.output(&["nowhere"], Nobody::Wait);
-        bench.bus.release();
-        let (mut writer, give_up) = (output.writer(), bench.gone.give_up.clone());
+        bench.bus.open(&bench.ways);
+        let mut writer = output.writer();
+        while !writer_is_full(&output) {
+            bench.write(&mut *writer);
+        }
+        assert!(bench.ended().is_empty());
         // The writer waits in this thread until the other one gives up.
-        bench.runtime.spawn(async move { give_up.cancel() });
+        let give_up = bench.give_up.clone();
+        let other = std::thread::spawn(move || give_up.cancel());
         bench.write(&mut *writer);
+        other.join().unwrap();
         assert_eq!(bench.ended(), [false]);
+    }
+
+    fn writer_is_full(output: &PipelineOutput) -> bool {
+        output.links.iter().all(|link| link.sender.is_full())
     }
 }

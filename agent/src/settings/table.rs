@@ -104,8 +104,8 @@ pub(crate) const ROWS: &[Row] = &[
         "how brackets in names of fields are written",
         NotYet(&["none"]),
     ),
-    row("config.reload.automatic", Switch, "false", "load changed pipelines", NotYet(&["false"])).short('r'),
-    row("config.reload.interval", Time, "3s", "how often changes are looked for", NotYet(&["3s"])),
+    row("config.reload.automatic", Switch, "false", "Load pipelines again when their files change", Works).short('r'),
+    row("config.reload.interval", Time, "3s", "How often changes are looked for", Works),
     of_pipeline("config.string", Text, "", "Pipeline text", Works).short('e'),
     of_pipeline("config.support_escapes", Switch, "false", "Interpret \\n, \\t, \\\" and the like in strings", Works),
     row(
@@ -158,6 +158,13 @@ pub(crate) const ROWS: &[Row] = &[
         OneOf(&["error", "warn", "info", "debug", "trace", "fatal"]),
         "info",
         "error, warn, info, debug or trace",
+        Works,
+    ),
+    row(
+        "memory.max_in_flight",
+        Size,
+        "",
+        "Bytes between inputs and outputs, over all pipelines [default: 24mb, or an eighth of the container's memory if that is less]",
         Works,
     ),
     of_pipeline("metric.collect", Switch, "true", "keep figures", Effect::None("elkhound always counts")),
@@ -222,7 +229,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     of_pipeline("pipeline.plugin_classloaders", Switch, "false", "Java's class loaders", NO_JVM),
     row("pipeline.recoverable", OneOf(&["auto", "true", "false"]), "false", "start again", NotYet(&["false"])),
-    of_pipeline("pipeline.reloadable", Switch, "true", "whether it may be reloaded", NotYet(&["true"])),
+    of_pipeline("pipeline.reloadable", Switch, "true", "Whether the pipeline may be loaded again", Works),
     row("pipeline.separate_logs", Switch, "false", "a log for each pipeline", NotYet(&["false"])),
     of_pipeline("pipeline.system", Switch, "false", "a pipeline of Logstash's own", NO_JVM),
     row("pipeline.unsafe_shutdown", Switch, "false", "end although events are under way", NO_HANG),
@@ -238,6 +245,13 @@ pub(crate) const ROWS: &[Row] = &[
     of_pipeline("queue.max_events", Number(0), "0", DISK_QUEUE, NotYet(&["0"])),
     of_pipeline("queue.page_capacity", Size, "64mb", DISK_QUEUE, NotYet(&["64mb"])),
     of_pipeline("queue.type", OneOf(&["memory", "persisted"]), "memory", DISK_QUEUE, NotYet(&["memory"])),
+    row(
+        "shutdown.timeout",
+        Time,
+        "8s",
+        "How long a stop may take; keep it below the ten seconds after which Docker kills",
+        Works,
+    ),
     row("slowlog.*", Any, "", "a log of slow events", NotYet(&[])),
     row("ssl.reload.automatic", Switch, "false", "load changed certificates", NotYet(&["false"])),
     row("xpack.*", Any, "", "Elastic's extensions", NO_MONITORING),
@@ -252,7 +266,7 @@ const NO_KEYSTORE: Effect = Effect::None("secrets are read from NAME_FILE or /ru
 const NO_JAVA_STORE: Effect = Effect::None("elkhound reads PEM files: api.ssl.certificate and api.ssl.key");
 const NO_MONITORING: Effect = Effect::None("elkhound does not ship figures about itself into a cluster");
 const NO_JVM: Effect = Effect::None("it steers machinery that elkhound does not have");
-const NO_HANG: Effect = Effect::None("a stop always ends within ten seconds, and what was not safe is read again");
+const NO_HANG: Effect = Effect::None("a stop always ends within shutdown.timeout, and what was not safe is read again");
 
 const fn row(name: &'static str, kind: Kind, default: &'static str, help: &'static str, effect: Effect) -> Row {
     Row { name, short: None, kind, default, help, effect, scope: Process }

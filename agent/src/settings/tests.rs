@@ -51,6 +51,17 @@ fn mistakes(flags: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn what_is_in_flight_fits_into_the_container() {
+    assert_eq!(budget(None, None), 24 << 20);
+    assert_eq!(budget(None, Some(4 << 30)), 24 << 20);
+    assert_eq!(budget(None, Some(64 << 20)), 8 << 20);
+    assert_eq!(budget(None, Some(1 << 20)), 1 << 20);
+    assert_eq!(budget(Some(100 << 20), Some(64 << 20)), 100 << 20);
+    let meant = given(&[("memory.max_in_flight", "5mb"), ("shutdown.timeout", "2m")], &nothing).meant();
+    assert_eq!((meant.budget, meant.grace), (5 << 20, Duration::from_secs(120)));
+}
+
+#[test]
 fn flags_hold_before_the_environment_and_that_before_files() {
     let folder = Folder::with(
         "layers",

@@ -31,14 +31,12 @@ pub(crate) struct Last {
 
 impl Reloads {
     /// The new pipeline runs.
-    #[allow(dead_code, reason = "told by reloading")]
     pub(crate) fn succeeded(&self) {
         self.successes.fetch_add(1, Ordering::Relaxed);
         locked(&self.last).success = Some(clock::now());
     }
 
     /// The new pipeline was refused for this reason.
-    #[allow(dead_code, reason = "told by reloading")]
     pub(crate) fn failed(&self, reason: &str) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let mut last = locked(&self.last);

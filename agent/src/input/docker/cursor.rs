@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::metadata::Container;
 use super::position::{Marks, Position, Stream};
+use crate::claim::Claim;
 use crate::files;
 use crate::stats::containers::{About, ContainerStats, Containers};
 
@@ -41,6 +42,8 @@ pub(crate) struct Cursors {
     writing: Mutex<()>,
     /// What is known of the containers, for the monitoring API.
     containers: Option<Arc<Containers>>,
+    /// Given back after the last writing: whoever reads the file next finds all that this one knew.
+    claim: Option<Claim>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +70,13 @@ impl Cursors {
         let cursors: HashMap<_, _> = lines().filter_map(decode).collect();
         let damaged = lines().filter(|line| decode(line).is_none()).count();
         let state = Mutex::new(State { cursors, changed: damaged > 0 });
-        Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()), containers: None }, damaged))
+        Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()), containers: None, claim: None }, damaged))
+    }
+
+    /// Keeps the claim to the file for as long as the cursors can move.
+    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
+        self.claim = Some(claim);
+        self
     }
 
     /// Cursors whose containers are counted in `containers`.

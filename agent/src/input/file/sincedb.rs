@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::claim::Claim;
 use crate::{clock, files};
 
 /// What tells a file from all others on this host.
@@ -53,6 +54,8 @@ pub(super) struct Sincedb {
     state: Mutex<State>,
     /// Held while the file is written, so that two writers can't overtake each other.
     writing: Mutex<()>,
+    /// Given back after the last writing: whoever reads the file next finds all that this one knew.
+    claim: Option<Claim>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +81,14 @@ impl Sincedb {
         let records: BTreeMap<_, _> = lines().filter_map(|line| decode(line, now)).collect();
         let damaged = lines().filter(|line| decode(line, now).is_none()).count();
         let state = Mutex::new(State { records, changed: false });
-        Ok((Self { path: path.to_owned(), keep, state, writing: Mutex::new(()) }, damaged))
+        Ok((Self { path: path.to_owned(), keep, state, writing: Mutex::new(()), claim: None }, damaged))
+    }
+
+    /// Keeps the claim to the file for as long as positions can move.
+    pub(super) fn claimed(self, claim: Claim) -> Self {
+        let mut claimed = self;
+        claimed.claim = Some(claim);
+        claimed
     }
 
     /// Up to where the file is safe; nothing when it was never read.

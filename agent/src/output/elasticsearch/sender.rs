@@ -21,6 +21,7 @@ use super::pace::{Pace, Sign};
 use super::refused::{self, Letterbox, Refused};
 use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
+use crate::haste;
 use crate::limit::Limit;
 use crate::random;
 use crate::stats::delivery::{Delivery as Stats, one};
@@ -122,7 +123,7 @@ impl Sender {
                 Left::All(body, reason) => (body, reason),
             };
             self.stats.again.fetch_add(body.items.len() as u64, Ordering::Relaxed);
-            let pause = self.backoff.next(random::fraction());
+            let pause = haste::pause(self.backoff.next(random::fraction()));
             self.stats.fails(&reason);
             self.complain(&reason, body.items.len(), pause);
             failing = Some(reason);
