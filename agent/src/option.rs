@@ -17,15 +17,25 @@ pub(crate) const fn required(name: &'static str, kind: OptionKind, help: &'stati
     OptionSpec { name, kind, default: "", required: true, help }
 }
 
-/// The option `port` of who listens.
-pub(crate) fn port(options: &mut Options<'_>) -> Option<u16> {
-    let port = options.integer("port", 0);
-    if options.was_set("port") && u16::try_from(port).is_err() {
-        options.fail(
-            "port",
-            &format!("there is no port {port}"),
-            "use a port from 1 to 65535, or 0 for any that is free",
-        );
+/// What a port is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// For listening, where 0 is any that is free.
+    Here,
+    /// For connecting to.
+    There,
+}
+
+/// The option `port`.
+pub(crate) fn port(options: &mut Options<'_>, wanted: Port) -> Option<u16> {
+    let number = options.integer("port", 0);
+    let port = u16::try_from(number).ok().filter(|port| *port > 0 || wanted == Port::Here);
+    if options.was_set("port") && port.is_none() {
+        let help = match wanted {
+            Port::Here => "use a port from 1 to 65535, or 0 for any that is free",
+            Port::There => "write the port that the server listens on, from 1 to 65535",
+        };
+        options.fail("port", &format!("there is no port {number}"), help);
     }
-    u16::try_from(port).ok()
+    port
 }

@@ -19,7 +19,7 @@ use elkhound_pipeline::value::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
-pub(crate) use crate::option::{option, port};
+pub(crate) use crate::option::{Port, option, port};
 use crate::stats::InputStats;
 
 pub(crate) mod dead_letter_queue;

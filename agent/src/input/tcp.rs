@@ -64,7 +64,7 @@ use elkhound_pipeline::codec::{self, Codec, Usage};
 use elkhound_pipeline::flow::queue::Queue;
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Kind, Running, World, option, port};
+use super::{Input, Kind, Port, Running, World, option, port};
 use crate::tls::options::{self as tls, Mode, Tls};
 
 mod connection;
@@ -128,7 +128,7 @@ struct Options {
 fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> {
     let mode = if options.text_or("mode", "server") == "client" { Mode::Client } else { Mode::Server };
     let host = options.text_or("host", "0.0.0.0");
-    let port = port(options);
+    let port = port(options, if mode == Mode::Client { Port::There } else { Port::Here });
     let tls = tls::read(options, mode, &host);
     let most = at_least_one(options, "max_connections", 1024);
     let longest = options.bytes("max_line_bytes", 1 << 20);

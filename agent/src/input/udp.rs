@@ -46,7 +46,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Input, Kind, Running, World, cost, fill, hand_on, option, port};
+use super::{Input, Kind, Port, Running, World, cost, fill, hand_on, option, port};
 use crate::clock;
 use crate::limit::Limit;
 
@@ -80,7 +80,7 @@ struct Options {
 }
 
 fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> {
-    let port = port(options);
+    let port = port(options, Port::Here);
     let buffer = within(options, "buffer_size", 65_536, 1 << 20);
     let queue = within(options, "queue_size", 2000, 1 << 20);
     let workers = within(options, "workers", 2, 256);

@@ -60,7 +60,7 @@ use super::batches::Batches;
 use super::retry::{Retry, seconds};
 use super::{Kind, Output, World, option, required};
 use crate::backoff::Backoff;
-use crate::option::port;
+use crate::option::{Port, port};
 use crate::tls::options::{self as tls, Mode, Tls};
 
 mod client;
@@ -113,10 +113,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
     let codec = codec::read(options, "json", Usage::Write, world.setup);
     let mode = if options.text_or("mode", "client") == "server" { Mode::Server } else { Mode::Client };
-    let (port, host) = (port(options), options.text("host")?);
-    if mode == Mode::Client && port == Some(0) && options.was_set("port") {
-        options.fail("port", "there is no port 0 to connect to", "write the port that the server listens on");
-    }
+    let wanted = if mode == Mode::Client { Port::There } else { Port::Here };
+    let (port, host) = (port(options, wanted), options.text("host")?);
     if mode == Mode::Client && options.was_set("ensure_delivery") {
         options.warn("ensure_delivery", "`ensure_delivery` is for `mode => server`", "leave it out: a client waits");
     }
