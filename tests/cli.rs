@@ -1,7 +1,7 @@
 //! The agent alone, as somebody meets it on a terminal: flags, files, readable events. Neither Docker nor Elasticsearch is needed.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::harness::{Agent, binary, elkhound, pipe};
 
@@ -55,6 +55,18 @@ fn events_are_printed_for_people() {
     let out = pipe("input { stdin { codec => json_lines } } output { stdout { } }", EVENT);
     let expected = "{\n    \"@timestamp\" => 2026-11-21T09:43:24.000Z,\n      \"@version\" => \"1\",\n          \"host\" => \"h\",\n       \"message\" => \"a\",\n             \"n\" => 1.5,\n          \"list\" => [\n        [0] 1,\n        [1] \"b\"\n    ]\n}\n";
     assert_eq!(out, expected);
+}
+
+#[test]
+fn the_current_time_can_be_put_into_an_event() {
+    let filters = "mutate { add_field => { now => '%{{TIME_NOW}}' } } date { match => [now, 'ISO8601'] }";
+    let pipeline = format!(
+        "input {{ stdin {{ codec => json_lines }} }} filter {{ {filters} }} output {{ stdout {{ codec => line {{ format => '%{{+%s}}' }} }} }}"
+    );
+    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let before = seconds();
+    let now: u64 = pipe(&pipeline, EVENT).trim().parse().unwrap();
+    assert!((before..=seconds()).contains(&now), "{now}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use elkhound_config::render;
 use elkhound_config::source::Source;
+use elkhound_pipeline::time::set_clock;
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use tokio::runtime::Builder;
 use tracing::info;
@@ -57,6 +58,7 @@ use crate::stats::Stats;
 
 fn main() -> ExitCode {
     allocator::set_up();
+    set_clock(clock::now);
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Test(args)) if !args.cases.is_empty() => cases::run(&args.cases).map(exit_code),

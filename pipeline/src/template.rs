@@ -1,4 +1,5 @@
-//! Text with references: `%{field}`, `%{[a][b]}`, `%{+YYYY.MM.dd}` (Joda-Time), `%{{yyyy-MM-dd}}` (java.time), compiled once.
+//! Text with references: `%{field}`, `%{[a][b]}`, `%{+YYYY.MM.dd}` (Joda-Time), `%{{yyyy-MM-dd}}` (java.time), `%{{TIME_NOW}}` (the current time in
+//! place of the event's), compiled once.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use crate::event::Event;
 use crate::path::Path;
 use crate::print;
 use crate::text::Text;
-use crate::time::{DateTimeFormat, JodaFormat, Zone};
+use crate::time::{self, DateTimeFormat, JodaFormat, Zone};
 use crate::value::Value;
 
 /// A compiled text with references.
@@ -26,6 +27,7 @@ enum Part {
     Joda(Box<JodaFormat>),
     Java(Box<DateTimeFormat>),
     Epoch,
+    Now,
     /// Can't be rendered: Logstash finds that out with each event, and so do we.
     Broken(Text),
 }
@@ -115,6 +117,7 @@ impl Part {
                     out.push_str(&timestamp.seconds().to_string());
                 }
             }
+            Self::Now => time::now().write_str(out),
             Self::Joda(format) => {
                 if let Some(timestamp) = event.timestamp() {
                     format.format(timestamp, &Zone::UTC, out);
@@ -168,6 +171,9 @@ fn part(inner: &str, written: &str) -> Part {
 }
 
 fn java_part(pattern: &str) -> Part {
+    if pattern == "TIME_NOW" {
+        return Part::Now;
+    }
     let broken = || Part::Broken(Text::from(format!("%{{{{{pattern}}}}}")));
     DateTimeFormat::new(pattern).map_or_else(|_| broken(), |format| Part::Java(Box::new(format)))
 }
@@ -202,6 +208,17 @@ mod tests {
         assert_eq!(render("%{host}"), "web-1");
         assert_eq!(render("<%{missing}%{none}>"), "<%{missing}%{none}>");
         assert_eq!(render("100%{"), "100%{");
+    }
+
+    #[test]
+    fn the_current_time_is_not_the_events() {
+        time::set_clock(|| time::Timestamp::from_nanos(1_737_046_632_488_955_000));
+        let mut event = event();
+        event.set_field("@timestamp".into(), time::Timestamp::default().into());
+        let text = Template::parse("%{{TIME_NOW}} %{{yyyy}} %{+YYYY}").render(&event).unwrap();
+        assert_eq!(text, "2025-01-16T16:57:12.488955Z 1970 1970");
+        let error = Template::parse("%{{TIME_THEN}}").render(&event).unwrap_err();
+        assert_eq!(error.reference, "%{{TIME_THEN}}");
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! | [`Locale`] | names of months and days |
 //! | [`Zone`] | UTC, an offset, or a zone of the time zone database |
 //!
-//! No clock is read here: where a result depends on the current time, it is passed in. No pattern and no text makes it panic.
+//! No clock is read here: where a result depends on the current time, it is passed in, or told by the clock that [`set_clock`] was given. No pattern
+//! and no text makes it panic.
 
 mod civil;
 mod date;
@@ -18,6 +19,7 @@ mod java;
 mod joda;
 mod last;
 mod locale;
+mod present;
 mod timestamp;
 mod zone;
 
@@ -26,6 +28,8 @@ pub use java::DateTimeFormat;
 pub use joda::JodaFormat;
 pub use last::LastDate;
 pub use locale::Locale;
+pub(crate) use present::now;
+pub use present::set_clock;
 pub use timestamp::Timestamp;
 pub use zone::Zone;
 
