@@ -4,7 +4,8 @@
 //! matching allocates nothing once its [`Scratch`] is warm; time is proportional to program times text unless
 //! [`Regex::is_linear`] says no, and even then ends with the [`Budget`]. Texts of 4 GiB and more are not searched.
 //!
-//! Left out: the absent operator, Unicode blocks, characters that fold to several (`ß` apart), encodings but UTF-8.
+//! Left out: the absent operator for texts of no fixed length, references to a recursion level, Unicode blocks, characters that
+//! fold to several (`ß` apart), encodings but UTF-8.
 //!
 //! A pattern goes `parse` → `ast` → `simplify` → `compile` → `program`, which `exec` runs at the positions that
 //! `prefilter` lets through.

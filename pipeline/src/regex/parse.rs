@@ -2,8 +2,9 @@
 //!
 //! A pattern in which the groups and their names decide something (a plain group does not capture beside named ones, a
 //! reference leads to one) is read twice: the first reading finds them. Left out, and refused with a clear message:
-//! the absent operator, references to a recursion level, `\M-x`, Unicode blocks.
+//! the absent operator with anything but texts of fixed lengths, references to a recursion level, `\M-x`, Unicode blocks.
 
+mod absent;
 mod class;
 mod escape;
 mod group;
@@ -351,9 +352,10 @@ mod tests {
             ("(a)\\2", "3: reference to group 2, which does not exist"),
             ("(?<n>a)\\1", "7: numbered reference beside named groups, use \\k<name>"),
             ("\\k<n>", "0: reference to group `n`, which does not exist"),
+            ("(?<n>a)\\k<n+0>", "7: references to a recursion level, as `n+0`, are not supported"),
             (
-                "(?~a)",
-                "0: the absent operator `(?~X)` is not supported; write `(?:(?!X).)*`, which ends where X begins",
+                "(?~a+b)",
+                "0: the absent operator `(?~X)` takes texts of fixed lengths only; write `(?:(?!X).)*`, which ends where X begins",
             ),
             ("(?<=a+)b", "0: invalid pattern in look-behind, each alternative needs one fixed length"),
             ("(?<a>\\g<a>)", "0: group 1 calls itself without end"),

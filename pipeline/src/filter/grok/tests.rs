@@ -53,7 +53,7 @@ fn what_ruby_refuses_is_refused_by_name() {
         ("(?<n>a", "group has no end"),
         ("[z-a]", "range z-a"),
         (r"\k<nobody>", "group `nobody`"),
-        ("(?~a)", "the absent operator"),
+        ("(?~a+)", "the absent operator"),
         (r"\p{Klingon}", "property `Klingon`"),
     ] {
         assert!(refused(pattern).contains(said), "{pattern}: {}", refused(pattern));

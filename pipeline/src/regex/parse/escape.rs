@@ -217,7 +217,11 @@ impl Parser<'_> {
             return Ok(vec![0]);
         }
         let found = self.known.names.iter().find(|(known, _)| *known == name);
-        let message = format!("reference to group `{name}`, which does not exist");
+        let level = name.rsplit_once(['+', '-']).filter(|(_, level)| level.parse::<u32>().is_ok());
+        let message = match level.filter(|(group, _)| self.known.names.iter().any(|(known, _)| known == group)) {
+            Some(_) => format!("references to a recursion level, as `{name}`, are not supported"),
+            None => format!("reference to group `{name}`, which does not exist"),
+        };
         found.map(|(_, groups)| groups.clone()).ok_or_else(|| self.error_at(start, message))
     }
 

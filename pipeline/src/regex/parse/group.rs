@@ -1,6 +1,7 @@
 //! What may follow an opening parenthesis.
 
 use super::super::ast::{Look, Node};
+use super::absent::absent;
 use super::{Parser, Result};
 
 impl Parser<'_> {
@@ -16,11 +17,9 @@ impl Parser<'_> {
             return Ok(Node::Atomic(Box::new(self.close(start)?)));
         }
         if self.accept("~") {
-            // What it matches is the complement of a language, which no program of ours can say: each way of the inside would have to be
-            // tried at each place before one is taken, and groups in it capture nothing. No pattern of grok has it.
-            let message =
-                "the absent operator `(?~X)` is not supported; write `(?:(?!X).)*`, which ends where X begins";
-            return Err(self.error_at(start, message));
+            let body = self.close(start)?;
+            let message = "the absent operator `(?~X)` takes texts of fixed lengths only; write `(?:(?!X).)*`, which ends where X begins";
+            return absent(body).ok_or_else(|| self.error_at(start, message));
         }
         if self.accept("(") {
             return self.condition(start);
