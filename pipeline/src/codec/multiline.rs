@@ -13,10 +13,11 @@
 //! - `max_lines` (number, default 500), `max_bytes` (size, default `10 MiB`): an event that grows beyond is handed on as it is, with the tag
 //!   `multiline_codec_max_lines_reached` or `multiline_codec_max_bytes_reached`.
 //! - `multiline_tag` (default `multiline`): the tag of an event of several lines; an empty one is left out.
-//! - `patterns_dir` (list of folders): files with patterns of your own, a name and an expression on each line.
+//! - `patterns_dir` (list of folders or files): files with patterns of your own, a name and an expression on each line.
 //! - `charset` (default `UTF-8`), `delimiter` (default a line feed): as with `line`.
 //! - `ecs_compatibility` (default: the pipeline's): unless `disabled`, `[event][original]` is the text, too.
-//! - `streaming_input`: accepted; elkhound knows which of its inputs read streams.
+//! - `streaming_input` (default false): what an input hands on in whole messages (`udp`) brings its own delimiters; without it the end of a
+//!   message ends a line, even an empty one. Streams (`stdin`, `tcp`) are always read as such.
 //!
 //! ## Example
 //!
@@ -73,8 +74,8 @@ pub(super) const KIND: Kind = Kind {
             required: true,
             help: "what a line that belongs to another one matches",
         },
-        optional("patterns_dir", OptionKind::Array, "[]", "folders with pattern files"),
-        optional("streaming_input", OptionKind::Boolean, "false", "accepted"),
+        optional("patterns_dir", OptionKind::Array, "[]", "folders with pattern files, or such files"),
+        optional("streaming_input", OptionKind::Boolean, "false", "whether messages have delimiters of their own"),
         OptionSpec {
             name: "what",
             kind: OptionKind::OneOf(&["previous", "next"]),
@@ -111,7 +112,11 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>, usage: Usage) -> Option<A
         delimiter: options.text_or("delimiter", "\n"),
         original: setup.ecs_of(options).is_enabled(),
         auto_flush: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-        messages: usage == Usage::Messages,
+        ends: match usage {
+            Usage::Messages if options.boolean("streaming_input", false) => Ends::Rest,
+            Usage::Messages => Ends::Line,
+            _ => Ends::Nothing,
+        },
     }))))
 }
 
@@ -126,7 +131,18 @@ struct Settings {
     delimiter: String,
     original: bool,
     auto_flush: Option<Duration>,
-    messages: bool,
+    ends: Ends,
+}
+
+/// What the end of a read is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// Nothing: the stream goes on.
+    Nothing,
+    /// The end of a line, as a delimiter would be.
+    Line,
+    /// The end of what has no delimiter behind it, if there is any.
+    Rest,
 }
 
 struct Multiline(Arc<Settings>);
@@ -161,11 +177,12 @@ impl Decoder for MultilineDecoder {
     fn decode(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Event>) {
         let block = self.lines.feed(bytes);
         self.take_all(block, now, out);
-        if self.settings.messages {
-            let end = self.settings.charset.bytes(&self.settings.delimiter);
-            let block = self.lines.feed(&end);
-            self.take_all(block, now, out);
-        }
+        let block = match self.settings.ends {
+            Ends::Nothing => return,
+            Ends::Line => self.lines.feed(&self.settings.charset.bytes(&self.settings.delimiter)),
+            Ends::Rest => self.lines.rest(),
+        };
+        self.take_all(block, now, out);
     }
 
     fn flush(&mut self, now: Timestamp, out: &mut Vec<Event>) {
@@ -242,7 +259,7 @@ impl MultilineDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::testing::{codec, decoded, mistakes};
+    use crate::codec::testing::{codec, decoded, made_with, mistakes, shown};
 
     const TRACE: &[u8] = b"one\n  at a\n  at b\ntwo\n";
 
@@ -277,6 +294,39 @@ mod tests {
     }
 
     #[test]
+    fn patterns_come_from_folders_and_from_files() {
+        let list_files = |names: &str| match names {
+            "/own/*" | "/own/shop" => Ok(vec!["/own/shop".into()]),
+            _ => Ok(Vec::new()),
+        };
+        let read_file = |path: &std::path::Path| match path.to_str() {
+            Some("/own/shop") => Ok(b"ORDER order \\d+".to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let setup = Setup {
+            list_files: &list_files,
+            read_file: &read_file,
+            ..Setup::without_files(crate::setup::Ecs::Disabled)
+        };
+        let written = |place: &str| {
+            format!(
+                "multiline {{ pattern => '^%{{ORDER}}' negate => true what => previous patterns_dir => ['{place}'] }}"
+            )
+        };
+        for place in ["/own", "/own/", "/own/shop"] {
+            let (codec, mistakes) = made_with(&written(place), Usage::Stream, &setup);
+            assert_eq!(mistakes, Vec::<String>::new(), "{place}");
+            let mut events = Vec::new();
+            codec.unwrap().decoder().decode(b"order 1\n x\norder 2\n", Timestamp::default(), &mut events);
+            assert_eq!(
+                events.iter().map(shown).collect::<Vec<_>>(),
+                ["{\"message\":\"order 1\\n x\",\"tags\":[\"multiline\"]}"]
+            );
+        }
+        assert!(made_with(&written("/other"), Usage::Stream, &setup).1[0].contains("ORDER"));
+    }
+
+    #[test]
     fn an_event_that_grows_without_end_is_handed_on() {
         let read = |options: &str, bytes: &[u8]| {
             decoded(&format!("multiline {{ pattern => '.' what => previous {options} }}"), Usage::Stream, &[bytes])
@@ -287,6 +337,21 @@ mod tests {
         let bytes = read("max_bytes => 4", b"ab\ncd\ne\n");
         let full = "\"tags\":[\"multiline\",\"multiline_codec_max_bytes_reached\"]";
         assert_eq!(bytes, format!("{{\"message\":\"ab\\ncd\",{full}}}\n{{\"message\":\"e\"}}"));
+    }
+
+    #[test]
+    fn the_end_of_a_message_ends_a_line_unless_messages_are_streams() {
+        let read = |options: &str, messages: &[&[u8]]| {
+            decoded(&format!("multiline {{ pattern => '^ ' what => previous {options} }}"), Usage::Messages, messages)
+        };
+        assert_eq!(
+            read("", &[b"a", b"", b" b"]),
+            "{\"message\":\"a\"}\n{\"message\":\"\\n b\",\"tags\":[\"multiline\"]}"
+        );
+        let message = "{\"message\":\"a\\n b\",\"tags\":[\"multiline\"]}";
+        assert_eq!(read("streaming_input => true", &[b"a\n b\n"]), message);
+        assert_eq!(read("streaming_input => true", &[b"a\n", b" b"]), message);
+        assert_eq!(read("", &[b"a\n b\n"]), format!("{message}\n{{\"message\":\"\"}}"));
     }
 
     #[test]

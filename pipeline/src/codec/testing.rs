@@ -56,13 +56,17 @@ pub(crate) fn shown(event: &Event) -> String {
 }
 
 fn made(written: &str, usage: Usage) -> (Option<Arc<dyn Codec>>, Vec<String>) {
+    made_with(written, usage, &Setup::without_files(Ecs::Disabled))
+}
+
+/// A codec that may ask for files, and what is wrong with it.
+pub(crate) fn made_with(written: &str, usage: Usage, setup: &Setup<'_>) -> (Option<Arc<dyn Codec>>, Vec<String>) {
     const TABLE: &[OptionSpec] = &[optional("codec", OptionKind::Codec, "", "")];
     let source = Source::of("test.conf", &format!("input {{ test {{ codec => {written} }} }}"));
     let parsed = parser::parse(&source, Escapes::Kept);
-    let setup = Setup::without_files(Ecs::Disabled);
     let mut diagnostics = parsed.diagnostics;
     let mut options = Options::new(only(&parsed.document), &[TABLE], &mut diagnostics);
-    let codec = read(&mut options, "plain", usage, &setup);
+    let codec = read(&mut options, "plain", usage, setup);
     options.finish();
     let told = diagnostics.iter().map(|mistake| match &mistake.help {
         Some(help) => format!("{}: {help}", mistake.message),

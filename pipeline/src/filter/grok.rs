@@ -10,6 +10,7 @@
 //! - `break_on_match` (default true): stop at the first pattern that matches.
 //! - `overwrite`: fields that a capture replaces; otherwise it is added to what is there.
 //! - `pattern_definitions`, `patterns_dir`, `patterns_files_glob`: patterns of your own; in a file each line is a name, a blank and the expression.
+//!   `patterns_dir` takes folders, of which `patterns_files_glob` chooses the files, and files or globs of files.
 //! - `tag_on_failure` (default `["_grokparsefailure"]`), `tag_on_timeout` (default `_groktimeout`).
 //! - `timeout_millis` (default 30000, 0 for none), `timeout_scope`: how much work an event may cost. Patterns without back-references and unlimited look-around
 //!   take linear time whatever the text.
@@ -119,7 +120,7 @@ const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Array,
         default: "[]",
         required: false,
-        help: "folders with pattern files",
+        help: "folders with pattern files, or such files",
     },
     OptionSpec {
         name: "patterns_files_glob",

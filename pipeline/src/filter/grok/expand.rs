@@ -221,11 +221,12 @@ pub(crate) fn expression(
     }
 }
 
-/// The patterns of a folder's files.
-fn files(folder: &str, glob: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> Option<HashMap<String, String>> {
+/// The patterns of a folder's files, or of the files that `place` itself names: the listing finds nothing below a file, and no file in a folder's
+/// place. What can't be listed is no mistake, as in Logstash; a pattern that is missing then will be one.
+fn files(place: &str, glob: &str, options: &mut Options<'_>, setup: &Setup<'_>) -> Option<HashMap<String, String>> {
     let mut patterns = HashMap::new();
-    let found = (setup.list_files)(&format!("{}/{glob}", folder.trim_end_matches('/'))).unwrap_or_default();
-    for file in found {
+    let below = format!("{}/{glob}", place.trim_end_matches('/'));
+    for file in [place, &below].into_iter().flat_map(|names| (setup.list_files)(names).unwrap_or_default()) {
         match (setup.read_file)(&file) {
             Ok(bytes) => patterns.extend(library::lines(&String::from_utf8_lossy(&bytes))),
             Err(error) => {
