@@ -124,23 +124,21 @@ impl Event {
         self.fields.insert(name, value);
     }
 
-    /// Sets the top-level field that `path` names, if it is one and is not there yet; otherwise gives the value back. What filters
-    /// add is nearly always new, and this looks for it once.
+    /// Sets the value at `path` if nothing is there yet, nor a list or a shared field on the way; otherwise gives the value back. What
+    /// filters add is nearly always new, and this goes the way once.
     ///
     /// # Errors
-    /// The value, when [`Event::set`] has to decide.
+    /// The value, when [`Event::set`] has to decide; the event is unchanged then.
     #[inline]
     pub fn add_new(&mut self, path: &Path, value: Value) -> Result<(), Value> {
-        let [key] = path.keys() else { return Err(value) };
-        let known = path.root() == Root::Metadata
+        let Some((first, rest)) = path.keys().split_first() else { return Err(value) };
+        let special = path.root() == Root::Metadata
             || !path.guard().admits(&value)
-            || self.fields.find(key).is_some()
-            || self.layer.as_ref().is_some_and(|layer| layer.has(key));
-        if known {
+            || self.layer.as_ref().is_some_and(|layer| layer.has(first));
+        if special {
             return Err(value);
         }
-        self.fields.push_key(key, value);
-        Ok(())
+        add(&mut self.fields, first, rest, value)
     }
 
     /// Sets the value at `path`; missing maps on the way are made, and a list is padded with nulls up to an index.
@@ -166,7 +164,7 @@ impl Event {
             tree.insert(first.name.clone(), value);
             return Ok(());
         }
-        place(tree.get_or_insert_with(&first.name, || Map::new().into()), rest, value)
+        place(tree.find_or_push(first, || Map::new().into()), rest, value)
     }
 
     /// Takes the value at `path` out of the event.
@@ -310,6 +308,22 @@ fn index_of(length: usize, key: &Key) -> Option<usize> {
 /// An index further than this beyond a list's end is refused, so that a field reference can't ask for gigabytes of nulls.
 const PADDING_LIMIT: usize = 10_000;
 
+/// Puts a value into `map`, or below it, where nothing is yet. It turns back only where something is, which is before anything is made.
+#[inline]
+fn add(map: &mut Map, key: &Key, rest: &[Key], value: Value) -> Result<(), Value> {
+    if let Some((next, below)) = rest.split_first() {
+        return match map.find_or_push(key, || Map::new().into()) {
+            Value::Map(inner) => add(inner, next, below, value),
+            _ => Err(value),
+        };
+    }
+    if map.find(key).is_some() {
+        return Err(value);
+    }
+    map.push_key(key, value);
+    Ok(())
+}
+
 fn place(target: &mut Value, keys: &[Key], value: Value) -> Result<(), NotAContainer> {
     let Some((key, rest)) = keys.split_first() else {
         *target = value;
@@ -320,7 +334,7 @@ fn place(target: &mut Value, keys: &[Key], value: Value) -> Result<(), NotAConta
             map.insert(key.name.clone(), value);
             Ok(())
         }
-        Value::Map(map) => place(map.get_or_insert_with(&key.name, || Map::new().into()), rest, value),
+        Value::Map(map) => place(map.find_or_push(key, || Map::new().into()), rest, value),
         // A name finds nothing in a list; Logstash loses the value without a word.
         Value::List(_) if key.index.is_none() => Ok(()),
         Value::List(list) => {
@@ -424,6 +438,43 @@ mod tests {
         assert_eq!(event.set(&path("[none][x]"), 2.into()), Err(NotAContainer));
         assert_eq!(event.set(&path("[a][b][c]"), 2.into()), Err(NotAContainer));
         assert!(event.set(&path("[list][999999999]"), 1.into()).is_err());
+    }
+
+    #[test]
+    fn adding_what_is_new_is_setting_it_and_else_changes_nothing() {
+        let names = [
+            "a",
+            "[a][b]",
+            "[a][b][c]",
+            "[a][x][y]",
+            "n",
+            "[n][x]",
+            "[l][0]",
+            "[l][x][y]",
+            "[new][0][deep]",
+            "s",
+            "[s][x]",
+        ];
+        let special = ["[container][new]", "stream", "[@metadata][x]", "@timestamp", "tags", "[tags][x]"];
+        for name in names.into_iter().chain(special) {
+            let mut event = Event::layered(Map::new(), container());
+            event.set(&path("[a][b]"), 1.into()).unwrap();
+            event.set(&path("n"), Value::Null).unwrap();
+            event.set(&path("l"), Value::list(vec![1.into()])).unwrap();
+            event.set(&path("s"), "text".into()).unwrap();
+            let (before, was) = (event.to_map(), event.get(&path(name)).cloned());
+            match event.add_new(&path(name), 7.into()) {
+                Ok(()) => {
+                    assert_eq!((was, event.get(&path(name))), (None, Some(&7.into())), "{name}");
+                    let mut set = Event::layered(before, Arc::new(Layer::new(Map::new())));
+                    set.set(&path(name), 7.into()).unwrap();
+                    assert_eq!(event.to_map(), set.to_map(), "{name}");
+                }
+                Err(value) => assert_eq!((value, event.to_map()), (7.into(), before), "{name}"),
+            }
+            let added = ["[a][x][y]", "[new][0][deep]"].contains(&name);
+            assert_eq!(event.get(&path(name)) == Some(&7.into()), added, "{name}");
+        }
     }
 
     #[test]

@@ -124,6 +124,16 @@ impl Map {
         &mut self.entries[at].1
     }
 
+    /// The same under the name of a field reference.
+    #[inline]
+    pub fn find_or_push(&mut self, key: &Key, default: impl FnOnce() -> Value) -> &mut Value {
+        let at = self.place(&key.name, key.mark).unwrap_or_else(|| {
+            self.push_key(key, default());
+            self.entries.len() - 1
+        });
+        &mut self.entries[at].1
+    }
+
     /// Takes the entry `name` out; the others keep their order.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.position(name)?;
