@@ -1,4 +1,5 @@
-//! Plugins that no table of elkhound has: those that Logstash brings along are told apart from slips of the pen.
+//! Plugins that no table of elkhound has: those that Logstash brings along, and those that others offer for it, are told apart from slips of
+//! the pen.
 
 use elkhound_config::ast::Plugin;
 use elkhound_config::diagnostic::Diagnostic;
@@ -18,6 +19,9 @@ fn missing(kind: &str, plugin: &Plugin, known: impl Iterator<Item = &'static str
     if of_logstash(kind).binary_search(&plugin.name.as_str()).is_ok() {
         return not_there_yet(kind, plugin, &known);
     }
+    if of_others(kind).binary_search(&plugin.name.as_str()).is_ok() {
+        return foreign(kind, plugin, &known);
+    }
     let message = format!("there is no {kind} called `{}`", plugin.name);
     let help = match suggest::near(&plugin.name, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
@@ -30,6 +34,98 @@ fn not_there_yet(kind: &str, plugin: &Plugin, known: &[&str]) -> Diagnostic {
     let message = format!("Logstash's {kind} `{}` is not there yet in elkhound", plugin.name);
     let help = format!("take it out, or let a Logstash do its work; elkhound has: {}", known.join(", "));
     Diagnostic::error(NOT_THERE_YET, plugin.name_span, message).with_help(help)
+}
+
+/// A plugin that a Logstash has only when someone has installed it.
+fn foreign(kind: &str, plugin: &Plugin, known: &[&str]) -> Diagnostic {
+    let message = format!("the {kind} `{}` does not come with Logstash, and elkhound does not have it", plugin.name);
+    let help = format!("take it out, or let a Logstash that has it do its work; elkhound has: {}", known.join(", "));
+    Diagnostic::error("unknown-plugin", plugin.name_span, message).with_help(help)
+}
+
+/// Plugins of a kind that pipeline files name and that have to be installed, sorted; some came with a Logstash of old.
+fn of_others(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "input" => &[
+            "amqp",
+            "collectd",
+            "dynamodb",
+            "eventlog",
+            "google_analytics",
+            "heroku",
+            "journald",
+            "log4j2",
+            "mongodb",
+            "mqtt",
+            "okta",
+            "opensearch",
+            "perfmon",
+            "rackspace",
+            "sqs_s3",
+            "syslog_ng",
+            "zenoss",
+            "zeromq",
+        ],
+        "filter" => &[
+            "accumulate",
+            "base64",
+            "checksum",
+            "collate",
+            "emoji",
+            "fuzzyhash",
+            "gelfify",
+            "grep",
+            "hashid",
+            "ipip",
+            "json_diff",
+            "math",
+            "metaevent",
+            "multiline",
+            "oui",
+            "phpipam",
+            "punct",
+            "sleep_until",
+            "uaparser",
+            "unique",
+            "yaml",
+            "zeromq",
+        ],
+        "output" => &[
+            "amazon_es",
+            "azure_blob",
+            "azure_loganalytics",
+            "clickhouse",
+            "dynamodb",
+            "elasticsearch_http",
+            "elasticsearch_river",
+            "gemfire",
+            "hipchat",
+            "honeycomb_json_batch",
+            "jdbc",
+            "jira",
+            "jms",
+            "journald",
+            "kinesis",
+            "logentries",
+            "logzio",
+            "loki",
+            "microsoft-logstash-output-azure-loganalytics",
+            "microsoft-sentinel-log-analytics-logstash-output-plugin",
+            "mqtt",
+            "neo4j",
+            "newrelic",
+            "rackspace",
+            "rocketmq",
+            "sentry",
+            "slack",
+            "splunk",
+            "sumologic",
+            "telegram",
+            "zeromq",
+        ],
+        "codec" => &["cloudwatch_logs", "csv_lines", "gzip", "json_gz", "kafka_json", "snappy", "xml"],
+        _ => &[],
+    }
 }
 
 /// The plugins of a kind that come with Logstash 9.5, sorted.
@@ -101,6 +197,8 @@ const INPUTS: &[&str] = &[
     "http_poller",
     "imap",
     "irc",
+    "java_generator",
+    "java_stdin",
     "jdbc",
     "jms",
     "jmx",
@@ -214,6 +312,7 @@ const OUTPUTS: &[&str] = &[
     "http",
     "influxdb",
     "irc",
+    "java_stdout",
     "juggernaut",
     "kafka",
     "librato",
@@ -262,18 +361,22 @@ mod tests {
     #[test]
     fn the_tables_are_sorted() {
         for kind in ["input", "filter", "output", "codec"] {
-            assert!(of_logstash(kind).is_sorted(), "{kind}");
+            assert!(of_logstash(kind).is_sorted() && of_others(kind).is_sorted(), "{kind}");
+            assert!(!of_others(kind).iter().any(|name| of_logstash(kind).contains(name)), "{kind}");
         }
     }
 
     #[test]
     fn logstashs_plugins_are_told_apart_from_slips() {
-        let code = |name: &str| {
+        let told = |name: &str| {
             let plugin =
                 Plugin { name: name.into(), name_span: Span::new(0, 1), settings: Vec::new(), span: Span::new(0, 1) };
-            unknown("filter", &plugin, ["grok"].into_iter()).unwrap().code
+            let mistake = unknown("filter", &plugin, ["date", "grok"].into_iter()).unwrap();
+            (mistake.code, mistake.message)
         };
-        assert_eq!(code("xml"), NOT_THERE_YET);
-        assert_eq!(code("grk"), "unknown-plugin");
+        assert_eq!(told("xml").0, NOT_THERE_YET);
+        assert_eq!(told("grk"), ("unknown-plugin", "there is no filter called `grk`".to_owned()));
+        let message = "the filter `math` does not come with Logstash, and elkhound does not have it".to_owned();
+        assert_eq!(told("math"), ("unknown-plugin", message));
     }
 }
