@@ -153,10 +153,11 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// True when it was set to something, or to something wrong, which has been reported already.
+    /// True when it was set to something, or to something wrong, which has been reported already. `[]` is nothing but for a list.
     fn is_given(&self, spec: &OptionSpec) -> bool {
-        let written = self.plugin.settings.iter().find(|setting| setting.name == spec.name);
-        written.is_some_and(|setting| !matches!(&setting.value.kind, ValueKind::Array(values) if values.is_empty()))
+        let Some(written) = self.plugin.settings.iter().find(|setting| setting.name == spec.name) else { return false };
+        let is_empty = matches!(&written.value.kind, ValueKind::Array(values) if values.is_empty());
+        !is_empty || matches!(spec.kind, OptionKind::Array)
     }
 
     fn error(&mut self, mistake: Diagnostic) {
