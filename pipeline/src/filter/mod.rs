@@ -31,6 +31,8 @@ mod examples;
 mod fingerprint;
 mod geoip;
 pub(crate) mod grok;
+#[cfg(test)]
+mod heeded;
 mod json;
 mod json_encode;
 mod kv;
