@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Container, elkhound_in, eventually, from_rig};
+use crate::harness::{Agent, Container, certificates, elkhound_in, eventually, from_rig};
 
 /// Makes 2,000 events, drops half of them, and stays.
 const BUSY: &str = "input { generator { count => 2000 id => made } tcp { port => 0 host => \"127.0.0.1\" } } \
-    filter { mutate { id => marks add_field => { a => b } } if [event][sequence] >= 1000 { drop { } } } \
+    filter { mutate { id => marks add_field => { note => \"it passed\" } } if [event][sequence] >= 1000 { drop { } } } \
     output { null { id => nothing } }";
 
 /// An agent whose API has taken any free port, and where that is.
@@ -135,6 +135,31 @@ fn a_login_keeps_others_out() {
     assert_eq!(ask(&["--user", "poller:open-sesame-9", &url]).0, 200);
     assert_eq!(healthcheck(&["--url", &format!("http://{address}")], &login).0, Some(0));
     assert!(!agent.log().contains("open-sesame-9"));
+}
+
+#[test]
+fn it_speaks_tls_with_pem_files() {
+    let folder = std::env::temp_dir().join(format!("elkhound-test-api-keys-{}", std::process::id()));
+    certificates(&folder);
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key, authority) = (path("server-cert.pem"), path("server-key.pem"), path("ca.pem"));
+    let tls = [("API_SSL_ENABLED", "true"), ("API_SSL_CERTIFICATE", &*certificate), ("API_SSL_KEY", &*key)];
+    let (agent, address) = started("api-tls", BUSY, &tls);
+    let url = format!("https://{address}/");
+    assert_eq!(ask(&["--cacert", &authority, &url]).0, 200);
+    assert_eq!(ask(&[&format!("http://{address}/")]).0, 0);
+    let here = format!("https://{address}");
+    assert_eq!(healthcheck(&["--url", &here], &tls).0, Some(0));
+    let other = [tls[0], ("API_SSL_CERTIFICATE", &*authority), tls[2]];
+    let (code, said) = healthcheck(&["--url", &here], &other);
+    assert!(code == Some(1) && said.contains("another certificate"), "{said}");
+    assert_eq!(healthcheck(&["--url", &here], &[]).0, Some(1));
+    drop(agent);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let output = elkhound_in(&tls, &["-e", "input { generator { count => 1 } } output { null { } }"], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("correct api.ssl.certificate and api.ssl.key"), "{said}");
+    assert!(said.contains("server-cert.pem"), "{said}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -26,6 +27,7 @@ use crate::cli::HealthArgs;
 use crate::settings::Given;
 use crate::settings::api::ApiSettings;
 use crate::tls;
+use crate::tls::options::Anybody;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,22 +108,29 @@ fn request(authority: &str, path: &str, api: &ApiSettings) -> Result<Request<Emp
     request.body(Empty::new()).context("there is no such request")
 }
 
-/// TLS to the API itself, whose certificate is known: no other is trusted.
-async fn encrypted(
-    stream: TcpStream,
-    host: &str,
-    api: &ApiSettings,
-) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(pem) = &api.tls {
-        tls::trust(&pem.certificate, &mut roots)?;
-    }
-    let config = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// TLS to the API itself. Its certificate is known from the settings, whatever names stand in it; without settings it must be one that the world trusts.
+async fn encrypted(stream: TcpStream, host: &str, api: &ApiSettings) -> Result<TlsStream<TcpStream>> {
+    let builder = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
+    let known = api.tls.as_ref().map(|pem| tls::certificates(&pem.certificate)).transpose()?;
+    let config = match &known {
+        Some(_) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(tls::provider())))
+            .with_no_client_auth(),
+        None => {
+            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    };
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
-    Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    if let Some(known) = known
+        && shown != known.first()
+    {
+        bail!("who answers has another certificate than api.ssl.certificate");
+    }
+    Ok(stream)
 }
 
 async fn send(

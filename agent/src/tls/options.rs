@@ -353,9 +353,9 @@ fn usable<T, E: std::fmt::Display>(options: &mut Cursor<'_>, name: &str, made: R
     made.map_err(|error| options.fail(name, &format!("TLS can't be set up: {error}"), "")).ok()
 }
 
-/// `ssl_verification_mode => none`: whoever answers is taken for the server; only that he holds his own key is looked at.
+/// For `ssl_verification_mode => none`, and for who knows the certificate that is to come: whoever answers is taken for the server; only that he holds his own key is looked at.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+pub(crate) struct Anybody(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
