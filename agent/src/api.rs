@@ -82,8 +82,8 @@ pub(crate) struct State {
     pub(crate) node: Node,
     /// What was counted before.
     pub(crate) history: History,
-    /// Whether changed pipelines are loaded.
-    pub(crate) reloads: bool,
+    /// How often changed pipelines are looked for, if they are.
+    pub(crate) reload: Option<Duration>,
     login: Option<Login>,
     /// Only this host is listened to, so requests for other names are not meant for it.
     loopback: bool,
@@ -111,7 +111,7 @@ pub(crate) async fn start(settings: &Settings, stats: &Arc<Stats>) -> Result<Opt
         stats: Arc::clone(stats),
         node: Node::new(settings, address.to_string()),
         history: History::default(),
-        reloads: api.reloads,
+        reload: settings.reload,
         login: api.login.clone(),
         loopback: address.ip().is_loopback(),
         viewers: Arc::new(Semaphore::new(VIEWERS)),

@@ -96,8 +96,14 @@ fn of_pipeline(state: &State, pipeline: &PipelineStats, out: &mut String) {
     let filters = format!("{} filters, {} workers", pipeline.plan.filters().len(), pipeline.workers);
     step(out, "filters", &filters, &format!("{} events/s", number(rate("filter_throughput"))), Some(busy / 100.0));
     let average = read(&pipeline.flow.entered) as f64 / read(&pipeline.flow.batches).max(1) as f64;
-    let batch = format!("{} of {} events", number(average), pipeline.batch_size);
-    step(out, "batch", &batch, "on average", Some(average / pipeline.batch_size.max(1) as f64));
+    let batch = format!("on average, batch size {}", pipeline.batch_size);
+    step(
+        out,
+        "batch",
+        &batch,
+        &format!("{} events", number(average)),
+        Some(average / pipeline.batch_size.max(1) as f64),
+    );
     let outputs = pipeline.outputs.iter().map(|output| escaped(&output.id)).collect::<Vec<_>>().join(", ");
     step(out, "outputs", &outputs, &format!("{} events/s", number(rate("output_throughput"))), None);
     out.push_str("</div>");

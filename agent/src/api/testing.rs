@@ -39,7 +39,7 @@ pub(crate) fn state() -> State {
         stats,
         node,
         history: History::default(),
-        reloads: false,
+        reload: None,
         login: None,
         loopback: true,
         viewers: Arc::new(Semaphore::new(1)),
@@ -92,13 +92,5 @@ pub(crate) async fn get(state: &State, path: &str, accept: &str) -> (u16, String
 
 /// An API on this host.
 pub(crate) fn settings(ports: RangeInclusive<u16>) -> ApiSettings {
-    ApiSettings {
-        enabled: true,
-        host: "127.0.0.1".into(),
-        ports,
-        environment: String::new(),
-        login: None,
-        tls: None,
-        reloads: false,
-    }
+    ApiSettings { enabled: true, host: "127.0.0.1".into(), ports, environment: String::new(), login: None, tls: None }
 }

@@ -21,8 +21,6 @@ pub(crate) struct ApiSettings {
     pub(crate) login: Option<Login>,
     /// Its certificate, if it speaks TLS.
     pub(crate) tls: Option<Pem>,
-    /// Whether changed pipelines are loaded, which it tells.
-    pub(crate) reloads: bool,
 }
 
 /// A user and a password.
@@ -67,15 +65,7 @@ pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> ApiSettin
         })
     });
     let environment = layers.value("api.environment").unwrap_or_default().to_owned();
-    ApiSettings {
-        enabled: layers.is_on("api.enabled"),
-        host,
-        ports,
-        environment,
-        login,
-        tls,
-        reloads: layers.is_on("config.reload.automatic"),
-    }
+    ApiSettings { enabled: layers.is_on("api.enabled"), host, ports, environment, login, tls }
 }
 
 fn ports(text: &str) -> Option<RangeInclusive<u16>> {
