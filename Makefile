@@ -6,7 +6,7 @@ RIG := tests/rig
 STATIC := $(shell uname -m)-unknown-linux-gnu
 STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build static image deb test test-quick try bench guard fuzz soak compare compare-api scale short-lived lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test: toolchain ## every test: unit tests, then end to end on a real Docker engi
 test-quick: toolchain ## the tests that need neither Docker nor Elasticsearch
 	@$(RIG)/toolchain openssl
 	cargo test --workspace
+
+versions: toolchain ## ship to every Elasticsearch and OpenSearch that the rig can build; VERSIONS="6 os3" names some
+	nodes=$$(mktemp -d) && trap 'rm -rf "$$nodes"' EXIT && RIG_NODES=$$nodes ES_WAIT=180 VERSIONS="$(or $(VERSIONS),6 710 7 8 9 os2 os3)" \
+	  cargo test -p elkhound --test main -- --ignored --nocapture versions::
 
 try: build ## see it work: containers log, elkhound ships, Elasticsearch answers; sets up all it needs and cleans up
 	@$(RIG)/try

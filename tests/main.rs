@@ -27,3 +27,4 @@ mod settings;
 mod several;
 mod shutdown;
 mod tidy;
+mod versions;

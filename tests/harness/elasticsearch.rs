@@ -45,6 +45,11 @@ impl Elasticsearch {
         Self::launch(name, version, &[], settings)
     }
 
+    /// A node of its own of another version, as `es-node` calls them.
+    pub(crate) fn of_version(name: &str, version: &str) -> Self {
+        Self::launch(name, version.to_owned(), &[], &[])
+    }
+
     /// A node of its own with TLS and the user `rig`, password `rig-password`.
     pub(crate) fn secured(name: &str) -> Self {
         Self::launch(name, "8s".to_owned(), &["--user", "rig:rig-password"], &[])
