@@ -138,7 +138,14 @@ impl Event {
         if special {
             return Err(value);
         }
-        add(&mut self.fields, first, rest, value)
+        if let Some((next, below)) = rest.split_first() {
+            return add(&mut self.fields, first, next, below, value);
+        }
+        if self.fields.find(first).is_some() {
+            return Err(value);
+        }
+        self.fields.push_key(first, value);
+        Ok(())
     }
 
     /// Sets the value at `path`; missing maps on the way are made, and a list is padded with nulls up to an index.
@@ -308,19 +315,16 @@ fn index_of(length: usize, key: &Key) -> Option<usize> {
 /// An index further than this beyond a list's end is refused, so that a field reference can't ask for gigabytes of nulls.
 const PADDING_LIMIT: usize = 10_000;
 
-/// Puts a value into `map`, or below it, where nothing is yet. It turns back only where something is, which is before anything is made.
-#[inline]
-fn add(map: &mut Map, key: &Key, rest: &[Key], value: Value) -> Result<(), Value> {
-    if let Some((next, below)) = rest.split_first() {
-        return match map.find_or_push(key, || Map::new().into()) {
-            Value::Map(inner) => add(inner, next, below, value),
-            _ => Err(value),
-        };
+/// Puts a value below the entry `key` of `map` where nothing is yet. It turns back only where something is, which is before anything is made.
+fn add(map: &mut Map, key: &Key, next: &Key, below: &[Key], value: Value) -> Result<(), Value> {
+    let Value::Map(inner) = map.find_or_push(key, || Map::new().into()) else { return Err(value) };
+    if let Some((after, rest)) = below.split_first() {
+        return add(inner, next, after, rest, value);
     }
-    if map.find(key).is_some() {
+    if inner.find(next).is_some() {
         return Err(value);
     }
-    map.push_key(key, value);
+    inner.push_key(next, value);
     Ok(())
 }
 
