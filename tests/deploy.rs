@@ -204,6 +204,11 @@ fn a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain() {
     swarm.script("log.sh", &[&swarm.pipeline("2").to_string_lossy()]);
     swarm.until("documents of the second pipeline", |it| it["version"] == "2");
 
+    eventually("a healthy agent", SETTLED, || {
+        let arguments = ["ps", "--quiet", "--filter", "health=healthy", "--filter", "name=log_elkhound"];
+        let healthy = output_of(&mut swarm.engine.docker(&arguments));
+        if healthy.is_empty() { Err(swarm.tasks()) } else { Ok(()) }
+    });
     let before = swarm.application(&["--all"]);
     swarm.drain(0);
     swarm.availability("active");

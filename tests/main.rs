@@ -15,6 +15,7 @@ mod delivery;
 mod deploy;
 mod diagnostics;
 mod docker;
+mod doctor;
 mod faults;
 mod harness;
 mod indexing;

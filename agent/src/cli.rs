@@ -86,6 +86,8 @@ pub(crate) enum Command {
     /// Lists, shows, replays and removes what Elasticsearch refused for good (the dead letter queue)
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Examines what the pipelines work with (Docker, log settings, Elasticsearch, folders) and says what to do
+    Doctor(RunArgs),
     /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
     Healthcheck(HealthArgs),
     /// Prints a plugin's documentation, or the list of plugins

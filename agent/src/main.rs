@@ -12,7 +12,9 @@ mod clock;
 mod dead_letters;
 mod difference;
 mod docs;
+mod doctor;
 mod files;
+mod finding;
 mod haste;
 mod healthcheck;
 mod host;
@@ -46,7 +48,7 @@ use elkhound_config::render;
 use elkhound_config::source::Source;
 use elkhound_pipeline::time::set_clock;
 use std::io::{self, IsTerminal, Write, stderr, stdout};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 
 use crate::cli::{Cli, Command, RunArgs};
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
         Some(Command::Healthcheck(args)) => healthcheck::run(args).map(exit_code),
+        Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Dlq(command)) => dead_letters::command::run(command),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
@@ -88,9 +91,18 @@ fn run_pipelines(args: RunArgs) -> Result<ExitCode> {
     run_changed(args, |_, _| {})
 }
 
-/// Runs the pipelines of these arguments after `change` has had their texts.
-fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) -> Result<ExitCode> {
-    let mut loaded = Loaded::read(args.clone());
+/// All that it takes to run pipelines, and nothing of it started.
+struct Prepared {
+    loaded: Loaded,
+    made: Made,
+    agent: Agent,
+    stats: Arc<Stats>,
+    runtime: Runtime,
+}
+
+/// Makes ready what these arguments ask for, after `change` has had the texts; nothing when there are mistakes, which have been told by then.
+fn prepare(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) -> Result<Option<Prepared>> {
+    let mut loaded = Loaded::read(args);
     log::start(&loaded.settings.log);
     loaded.rewrite(change);
     loaded.mistakes().for_each(complain);
@@ -103,9 +115,14 @@ fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) 
     let (agent, sources) = (Agent::new(&runtime, Arc::clone(&stats)), loaded.sources());
     let made = agent.make(&sources, &loaded.settings, 0);
     complain_of_pipelines(&made, &sources);
-    if !loaded.is_sound() || !made.is_sound() {
-        return Ok(ExitCode::FAILURE);
-    }
+    let sound = loaded.is_sound() && made.is_sound();
+    Ok(sound.then_some(Prepared { loaded, made, agent, stats, runtime }))
+}
+
+/// Runs the pipelines of these arguments after `change` has had their texts.
+fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) -> Result<ExitCode> {
+    let Some(prepared) = prepare(args.clone(), change)? else { return Ok(ExitCode::FAILURE) };
+    let Prepared { loaded, made, agent, stats, runtime } = prepared;
     if loaded.settings.check_only {
         writeln!(stdout(), "Configuration OK")?;
         return Ok(ExitCode::SUCCESS);

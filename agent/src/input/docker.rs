@@ -105,12 +105,14 @@ use tracing::warn;
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
 use crate::claim;
+use crate::finding::Examination;
 use crate::stats::InputStats;
 
 mod ansi;
 mod api;
 mod chunk;
 mod cursor;
+mod examine;
 mod files;
 mod filters;
 mod follow;
@@ -401,6 +403,10 @@ impl Input for Docker {
 
     fn observe(&mut self, stats: &Arc<InputStats>) {
         self.0.stats = Some(Arc::clone(stats));
+    }
+
+    fn examine(&self) -> Examination<'_> {
+        Box::pin(examine::examine(&self.0.source))
     }
 
     fn adopt(&mut self, decoration: Decoration) -> Decoration {

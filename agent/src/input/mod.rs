@@ -19,6 +19,7 @@ use elkhound_pipeline::value::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
+use crate::finding::Examination;
 pub(crate) use crate::option::{Port, option, port};
 use crate::stats::InputStats;
 
@@ -55,6 +56,11 @@ pub(crate) trait Input: Send {
     /// False for an input that another one can't go on for in the same process.
     fn is_reloadable(&self) -> bool {
         true
+    }
+
+    /// Looks at what it reads from, for `elkhound doctor`; nothing where there is nothing that could be wrong.
+    fn examine(&self) -> Examination<'_> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     /// True for an input that a stop does not end, since those who send to it end first, and it after them.

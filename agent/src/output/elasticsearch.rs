@@ -119,6 +119,7 @@ use self::sender::{Quiet, Sender};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
+use crate::finding::Examination;
 use crate::haste;
 use crate::random;
 use crate::stats::OutputStats;
@@ -261,6 +262,15 @@ impl Output for Elasticsearch {
     fn observe(&mut self, stats: &OutputStats) {
         // It is shown once, before the start.
         let _once = stats.delivery.set(Arc::clone(&self.stats));
+    }
+
+    fn examine(&self) -> Examination<'_> {
+        Box::pin(async {
+            match &self.delivery {
+                Some(delivery) => delivery.client.examine().await,
+                None => Vec::new(),
+            }
+        })
     }
 
     fn start(&mut self) {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
 use crate::dead_letters::DeadLetters;
+use crate::finding::Examination;
 use crate::option::{option, required};
 use crate::stats::OutputStats;
 
@@ -34,6 +35,11 @@ pub(crate) trait Output: Send {
     /// Shows what it counts beside its events, before it is started.
     fn observe(&mut self, stats: &OutputStats) {
         let _ = stats;
+    }
+
+    /// Looks at what it writes to, for `elkhound doctor`; nothing where there is nothing that could be wrong.
+    fn examine(&self) -> Examination<'_> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     /// Starts what works behind the writers; called once, before the first of them is asked for.

@@ -92,7 +92,12 @@ impl LogFiles {
     }
 
     fn pattern(&self, host: &Host) -> String {
-        self.pattern.clone().unwrap_or_else(|| format!("{}/containers/*/*-json.log", host.root))
+        Self::pattern_of(self.pattern.as_deref(), host)
+    }
+
+    /// The same for a pattern that may have been given.
+    pub(crate) fn pattern_of(given: Option<&str>, host: &Host) -> String {
+        given.map_or_else(|| format!("{}/containers/*/*-json.log", host.root), str::to_owned)
     }
 
     /// Whether the folder of all containers can be read.

@@ -26,7 +26,11 @@ use super::answer::{FILTER_PATH, ItemError};
 use super::breaker::Breaker;
 use super::fingerprint::{self, Fingerprint};
 use super::managed::Product;
+use crate::finding::Finding;
 use crate::percent::percent_decoded;
+
+/// How long an answer may take when somebody waits for it before a terminal.
+const EXAMINATION: Duration = Duration::from_secs(5);
 
 /// How to connect.
 #[derive(Clone, Debug, Default)]
@@ -199,6 +203,15 @@ impl Client {
         product
     }
 
+    /// What `elkhound doctor` says of each host.
+    pub(crate) async fn examine(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for host in &self.hosts {
+            found.push(host.examine().await);
+        }
+        found
+    }
+
     /// The next host that may be asked, or simply the next one when none may.
     fn next(&self) -> &Host {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -308,6 +321,27 @@ impl Host {
         let transport = made.map_err(unreachable)?;
         *pinned.made() = Some(transport.clone());
         Ok(transport)
+    }
+
+    async fn examine(&self) -> Finding {
+        let url = &self.url;
+        match self.send(Method::Get, "", HeaderMap::new(), &[], None, EXAMINATION).await {
+            Ok(body) => match serde_json::from_slice::<Root>(&body) {
+                Ok(Root { version }) if !version.number.is_empty() => {
+                    let name = if version.distribution.is_empty() { "Elasticsearch" } else { &version.distribution };
+                    Finding::good(format!("{url} is {name} {}", version.number))
+                }
+                _ => Finding::bad(format!("{url} answers, but not as Elasticsearch does"), "correct `hosts`"),
+            },
+            Err(error @ RequestError::Refused { status: 401 | 403, .. }) => Finding::bad(
+                error.to_string(),
+                "correct user and password, or api_key; the user needs `monitor` on the cluster, and `create_doc` and `auto_configure` on its indices",
+            ),
+            Err(error) => Finding::bad(
+                error.to_string(),
+                "see that it runs, that its name can be looked up from here, and that `hosts` has the right scheme and port",
+            ),
+        }
     }
 
     fn forget_transport(&self) {

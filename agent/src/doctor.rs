@@ -1,0 +1,125 @@
+//! `elkhound doctor`: looks at all that the pipelines of this host work with, before they run or beside them, and says of each what was found and
+//! what to do about it.
+//!
+//! It takes the same flags, files and environment as a run. Inputs and outputs are examined by their own plugins ([`Input::examine`],
+//! [`Output::examine`]), which know what they need; the folder for state and the limits of this process are looked at here. Nothing is changed, and nothing but
+//! answers is read: no line, no document.
+
+use std::fs;
+use std::io::{self, Write, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::Prepared;
+use crate::cli::RunArgs;
+use crate::finding::{Finding, Grade};
+use crate::input::Input;
+use crate::line::Line;
+use crate::output::Output;
+
+/// Below this, in bytes, a busy host's bursts do not fit.
+const LITTLE_MEMORY: u64 = 96 << 20;
+
+/// Examines, and prints what was found. Fails when something does not work.
+///
+/// # Errors
+/// Standard output that can't be written to, or a runtime that can't be started.
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
+    let Some(prepared) = crate::prepare(args, |_, _| {})? else { return Ok(ExitCode::FAILURE) };
+    let Prepared { loaded, made, runtime, .. } = prepared;
+    let mut out = stdout().lock();
+    let mut worst = Grade::Good;
+    let mut tell = |finding: &Finding| {
+        worst = worst.max(finding.grade);
+        writeln!(out, "{}", crate::secret::mask(&finding.to_string()))
+    };
+    let pipelines = made.lines.len();
+    tell(&Finding::good(format!("{pipelines} pipeline{} can be run", if pipelines == 1 { "" } else { "s" })))?;
+    tell(&data(&loaded.settings.data))?;
+    memory().iter().try_for_each(&mut tell)?;
+    for line in &made.lines {
+        runtime.block_on(examine(line)).iter().try_for_each(&mut tell)?;
+    }
+    Ok(if worst == Grade::Bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn examine(line: &Line) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (input, _) in &line.inputs {
+        found.extend(Input::examine(input.as_ref()).await);
+    }
+    for output in &line.outputs {
+        found.extend(Output::examine(output.as_ref()).await);
+    }
+    found
+}
+
+/// Whether cursors can be kept.
+fn data(folder: &Path) -> Finding {
+    let shown = folder.display();
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    let written =
+        fs::create_dir_all(folder).and_then(|()| fs::write(&probe, "")).and_then(|()| fs::remove_file(&probe));
+    match written {
+        Ok(()) => Finding::good(format!("{shown} can be written to, so cursors are kept")),
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Finding::bad(
+            format!("{shown}: {error}"),
+            "make room: without it cursors stand still, and lines are read again after a restart",
+        ),
+        Err(error) => Finding::bad(
+            format!("{shown}: {error}"),
+            "give --path.data a folder that this user may write to, on a volume that outlives the container",
+        ),
+    }
+}
+
+/// The limit on the memory of this process, as control groups have it.
+fn memory() -> Option<Finding> {
+    let read = |path| fs::read_to_string(path).ok();
+    let limit = read("/sys/fs/cgroup/memory.max").or_else(|| read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))?;
+    memory_of(limit.trim().parse().ok()?)
+}
+
+fn memory_of(limit: u64) -> Option<Finding> {
+    // Without a limit version 1 says the largest multiple of a page.
+    if limit > i64::MAX as u64 / 2 {
+        return None;
+    }
+    let shown = limit >> 20;
+    Some(if limit < LITTLE_MEMORY {
+        Finding::warning(
+            format!("this control group may use {shown} MiB of memory"),
+            format!(
+                "give it {} MiB: at full speed elkhound takes about 50 MiB, and bursts of large lines need room",
+                LITTLE_MEMORY >> 20
+            ),
+        )
+    } else {
+        Finding::good(format!("this control group may use {shown} MiB of memory"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_bad() {
+        let folder = std::env::temp_dir().join(format!("elkhound-doctor-{}", std::process::id()));
+        assert_eq!(data(&folder).grade, Grade::Good);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir(&folder).unwrap();
+        fs::write(&folder, "in the way").unwrap();
+        assert_eq!(data(&folder).grade, Grade::Bad);
+        fs::remove_file(&folder).unwrap();
+    }
+
+    #[test]
+    fn little_memory_is_a_warning_and_no_limit_is_nothing() {
+        assert_eq!(memory_of(9_223_372_036_854_771_712), None);
+        assert_eq!(memory_of(64 << 20).unwrap().grade, Grade::Warning);
+        assert_eq!(memory_of(256 << 20).unwrap().grade, Grade::Good);
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether Docker can be read: the engine answers, log files can be opened, and no container's settings lose lines.
+
+use std::path::Path;
+
+use super::Source;
+use super::api::{ApiError, Engine, Environment, LogRequest};
+use super::metadata::{Container, Host};
+use super::supervisor::LogFiles;
+use crate::files;
+use crate::finding::Finding;
+
+/// Drivers that every engine reads back.
+const READABLE: [&str; 3] = ["json-file", "local", "journald"];
+
+/// What `elkhound doctor` says of a `docker` input.
+pub(super) async fn examine(source: &Source) -> Vec<Finding> {
+    match source {
+        Source::Files { pattern, .. } => vec![log_files(pattern)],
+        Source::Engine { environment, files } => engine(environment, files.as_ref()).await.unwrap_or_else(|error| {
+            vec![Finding::bad(
+                error.to_string(),
+                "mount /var/run/docker.sock, or set DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH)",
+            )]
+        }),
+    }
+}
+
+fn log_files(pattern: &str) -> Finding {
+    match files::matching(pattern) {
+        Ok(found) if !found.is_empty() => Finding::good(format!("{pattern} matches {} log files", found.len())),
+        Ok(_) => Finding::warning(
+            format!("{pattern} matches no log file"),
+            "mount the folder of Docker's log files read-only, or correct `path`",
+        ),
+        Err(error) => Finding::bad(format!("{pattern}: {error}"), "run as root, or give rights on that folder"),
+    }
+}
+
+async fn engine(environment: &Environment, files: Option<&Option<String>>) -> Result<Vec<Finding>, ApiError> {
+    let engine = Engine::connect(environment).await?;
+    let host = Host::new(engine.info().await?);
+    let listed = engine.containers().await?;
+    let (address, version, count) = (engine.address(), engine.version(), listed.len());
+    let mut found = vec![Finding::good(format!(
+        "Docker answers at {address} (API 1.{version}) on {}, {count} containers",
+        host.name
+    ))];
+    if let Some(pattern) = files {
+        found.push(folder(&LogFiles::pattern_of(pattern.as_deref(), &host)));
+    }
+    for container in listed {
+        match engine.inspect(&container.id).await {
+            Ok(answer) => {
+                if let Some(container) = Container::new(answer) {
+                    found.extend(log_settings(&engine, &container).await);
+                }
+            }
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether log files can be read where the engine has them.
+fn folder(pattern: &str) -> Finding {
+    let folder = Path::new(pattern.split('*').next().unwrap_or_default());
+    match std::fs::read_dir(folder) {
+        Ok(_) => Finding::good(format!("log files are read straight from {}", folder.display())),
+        Err(error) => Finding::warning(
+            format!("{}: {error}; all lines come through Docker's API, which costs dockerd CPU time", folder.display()),
+            format!("mount that folder of the host read-only at the same place: -v {0}:{0}:ro", folder.display()),
+        ),
+    }
+}
+
+async fn log_settings(engine: &Engine, container: &Container) -> Option<Finding> {
+    let (name, driver) = (&container.name, &container.driver);
+    if let Some(risk) = container.risk() {
+        return Some(Finding::warning(format!("the log settings of {name} lose lines"), risk));
+    }
+    if READABLE.contains(&driver.as_str()) {
+        return None;
+    }
+    let last = LogRequest { follow: false, tail: Some(1), only: None };
+    let refused = engine.logs(&container.id, last).await.err()?;
+    (refused.status() == Some(501)).then(|| {
+        Finding::warning(
+            format!("the log of {name} can't be read: its driver {driver} keeps none"),
+            "use json-file or local, or drop cache-disabled",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Grade;
+
+    #[test]
+    fn log_files_that_are_not_there_are_told() {
+        assert_eq!(log_files("/nowhere/*/*-json.log").grade, Grade::Warning);
+        assert_eq!(folder("/nowhere/containers/*/*-json.log").grade, Grade::Warning);
+        assert_eq!(folder("/*/x").grade, Grade::Good);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_bad() {
+        let environment = Environment::read(Some("unix:///nowhere/docker.sock".into()), |_| None);
+        let found = examine(&Source::Engine { environment, files: None }).await;
+        assert_eq!(found.iter().map(|finding| finding.grade).collect::<Vec<_>>(), [Grade::Bad]);
+        assert!(found[0].text.contains("/nowhere/docker.sock"), "{found:?}");
+    }
+}
