@@ -1,12 +1,12 @@
 //! Everything goes wrong at once: seeded runs in which the agent is killed and stopped, Elasticsearch frozen and restarted, containers paused, logs
-//! rotated, and requests broken by a proxy, while lines are written. In the end every line is indexed exactly once.
+//! rotated, pipelines changed, soundly and not, and requests broken by a proxy, while lines are written. In the end every line is indexed exactly once.
 //!
 //! A seed chooses what happens and in which order; when exactly it hits is up to the machine, as the parts are real. `make soak` runs further seeds for as long as
 //! wished and prints a table.
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Dice, Difference, Elasticsearch, Proxy, Running, Scenario};
+use crate::harness::{Dice, Difference, Elasticsearch, Proxy, Running, Scenario, eventually};
 
 /// The seeds of `make test`.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=10;
@@ -23,10 +23,12 @@ enum Trouble {
     RestartElasticsearch,
     BreakRequests,
     MendRequests,
+    Reload,
+    ReloadBroken,
 }
 
 // What a run survives often stands here more than once.
-const TROUBLES: [Trouble; 8] = [
+const TROUBLES: [Trouble; 11] = [
     Trouble::KillAgent,
     Trouble::KillAgent,
     Trouble::StopAgent,
@@ -35,6 +37,9 @@ const TROUBLES: [Trouble; 8] = [
     Trouble::BreakRequests,
     Trouble::BreakRequests,
     Trouble::MendRequests,
+    Trouble::Reload,
+    Trouble::Reload,
+    Trouble::ReloadBroken,
 ];
 
 /// Elasticsearch takes up to a minute to come back, so it is stopped once in so many troubles, and only where there is time.
@@ -77,6 +82,8 @@ impl Stage {
             .rate(900)
             .option("--log-opt=max-size=32k")
             .option("--log-opt=max-file=100")
+            .environment("CONFIG_RELOAD_AUTOMATIC", "true")
+            .environment("CONFIG_RELOAD_INTERVAL", "100ms")
             .through(self.proxy.url(), OUTPUT)
             .start(self.node.guest());
         let (mut troubles, mut peak) = (Vec::new(), 0);
@@ -117,6 +124,22 @@ impl Stage {
             Trouble::RestartElasticsearch => {
                 self.node.stop();
                 self.node.start(&Self::SETTINGS);
+            }
+            Trouble::Reload => {
+                let filter =
+                    format!("filter {{ mutate {{ add_field => {{ version => {} }} }} }}\n", dice.within(0..1_000));
+                run.agent.set_pipeline(&(filter + &run.pipeline));
+            }
+            Trouble::ReloadBroken => {
+                let told = |run: &Running| run.agent.log().matches("the old one goes on").count();
+                let before = told(run);
+                run.agent.set_pipeline(&run.pipeline.replace("hosts", "hots"));
+                eventually("a word about the broken pipeline", Duration::from_secs(30), || {
+                    run.agent.assert_running();
+                    if told(run) > before { Ok(()) } else { Err(run.agent.end_of_log(2_000)) }
+                });
+                // The next agent has to start with a sound one.
+                run.agent.set_pipeline(&run.pipeline);
             }
             Trouble::BreakRequests => self.proxy.set_broken(true),
             Trouble::MendRequests => self.proxy.set_broken(false),

@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::follow::Start;
 use super::metadata::Container;
 use super::position::{Marks, Position, Stream};
 use crate::claim::Claim;
@@ -31,6 +32,8 @@ pub(crate) struct Cursor {
     pub(crate) driver: String,
     /// The log file and the place in it, as the reader of files wrote it down; empty when the API was read.
     pub(crate) file: String,
+    /// Nothing is safe yet, and its first line is wanted, whatever `start_position` says: it was created while the input ran.
+    pub(crate) begins: bool,
 }
 
 /// The cursors of one input.
@@ -51,6 +54,12 @@ struct State {
     cursors: HashMap<String, Cursor>,
     changed: bool,
 }
+
+/// In place of a mark: there is none.
+const NOTHING: &str = "-";
+
+/// The same, and the log is to be read from its beginning.
+const BEGINNING: &str = "^";
 
 /// The first line of the file.
 const HEADER: &str = "elkhound cursors 1";
@@ -116,14 +125,18 @@ impl Cursors {
         }
     }
 
-    /// Starts a cursor for `container`, or notes that its log driver is another one now.
-    pub(crate) fn begin(&self, container: &str, driver: &str) {
+    /// Starts a cursor for `container`, or notes that its log driver is another one now. Returns where to begin without a mark: where `start` says, but
+    /// a container that was begun with its first line is not begun with another one after a restart.
+    pub(crate) fn begin(&self, container: &str, driver: &str, start: Start) -> Start {
         let mut state = self.state();
-        let cursor = state.cursors.entry(container.to_owned()).or_default();
+        let new = || Cursor { begins: start == Start::Beginning, ..Cursor::default() };
+        let cursor = state.cursors.entry(container.to_owned()).or_insert_with(new);
+        let start = if cursor.begins { Start::Beginning } else { start };
         if cursor.driver != driver {
             driver.clone_into(&mut cursor.driver);
             state.changed = true;
         }
+        start
     }
 
     /// Forgets `container`: it is destroyed and all its lines are safe.
@@ -171,7 +184,9 @@ fn encode(cursors: &HashMap<String, Cursor>) -> String {
     let mut sorted: Vec<_> = cursors.iter().collect();
     sorted.sort_by_key(|(container, _)| *container);
     for (container, cursor) in sorted {
-        let mark = |stream| cursor.marks.of(stream).map_or("-".to_owned(), |at| format!("{}.{}", at.nanos, at.ordinal));
+        let none = if cursor.begins { BEGINNING } else { NOTHING };
+        let mark =
+            |stream| cursor.marks.of(stream).map_or(none.to_owned(), |at| format!("{}.{}", at.nanos, at.ordinal));
         let (out, err) = (mark(Stream::Stdout), mark(Stream::Stderr));
         let fields = [container, &out, &err, &cursor.driver, &cursor.file].map(|field| escape(field)).join("\t");
         text.push_str(&format!("{fields}\t{:016x}\n", checksum(&fields)));
@@ -188,12 +203,13 @@ fn decode(line: &str) -> Option<(String, Cursor)> {
     let [container, out, err, driver, file] = fields[..] else { return None };
     let mut marks = Marks::default();
     for (stream, text) in [(Stream::Stdout, out), (Stream::Stderr, err)] {
-        if text != "-" {
+        if text != NOTHING && text != BEGINNING {
             let (nanos, ordinal) = text.split_once('.')?;
             marks.set(stream, Position { nanos: nanos.parse().ok()?, ordinal: ordinal.parse().ok()? });
         }
     }
-    Some((container.to_owned(), Cursor { marks, driver: driver.to_owned(), file: file.to_owned() }))
+    let begins = out == BEGINNING || err == BEGINNING;
+    Some((container.to_owned(), Cursor { marks, driver: driver.to_owned(), file: file.to_owned(), begins }))
 }
 
 /// Fields hold no tabs and no ends of lines: driver names and paths come from outside.
@@ -243,7 +259,7 @@ mod tests {
         let (cursors, damaged) = Cursors::open(&folder.file()).unwrap();
         assert_eq!(damaged, 0);
         for container in ["a", "b", "c"] {
-            cursors.begin(container, "json-file");
+            cursors.begin(container, "json-file", Start::End);
         }
         cursors.advance("a", marks(-5));
         cursors.advance("unknown", marks(1));
@@ -251,11 +267,26 @@ mod tests {
         cursors.save().unwrap();
         let (again, damaged) = Cursors::open(&folder.file()).unwrap();
         assert_eq!(damaged, 0);
-        assert_eq!(again.of("a"), Some(Cursor { marks: marks(-5), driver: "json-file".into(), file: String::new() }));
+        assert_eq!(again.of("a"), Some(Cursor { marks: marks(-5), driver: "json-file".into(), ..Cursor::default() }));
         let mut containers = again.containers();
         containers.sort();
         assert_eq!(containers, ["a", "c"]);
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside the file");
+    }
+
+    #[test]
+    fn what_is_begun_with_its_first_line_is_so_after_a_restart_too() {
+        let folder = Folder::new("begins");
+        let begin = |start| {
+            let (cursors, damaged) = Cursors::open(&folder.file()).unwrap();
+            assert_eq!(damaged, 0);
+            // One was created while the input ran, the other was there before it.
+            let found = (cursors.begin("new", "local", start), cursors.begin("old", "local", Start::End));
+            cursors.save().unwrap();
+            found
+        };
+        assert_eq!(begin(Start::Beginning), (Start::Beginning, Start::End));
+        assert_eq!(begin(Start::End), (Start::Beginning, Start::End));
     }
 
     #[test]
@@ -264,10 +295,10 @@ mod tests {
         let (cursors, _) = Cursors::open(&folder.file()).unwrap();
         cursors.save().unwrap();
         assert!(!folder.file().exists());
-        cursors.begin("a", "local");
+        cursors.begin("a", "local", Start::End);
         cursors.save().unwrap();
         fs::remove_file(folder.file()).unwrap();
-        cursors.begin("a", "local");
+        cursors.begin("a", "local", Start::End);
         cursors.save().unwrap();
         assert!(!folder.file().exists());
     }
@@ -275,7 +306,9 @@ mod tests {
     #[test]
     fn damage_anywhere_costs_one_container_at_most() {
         let cursors: HashMap<_, _> = ["a", "b", "c"]
-            .map(|name| (name.to_owned(), Cursor { marks: marks(1), driver: "local".into(), file: "x y".into() }))
+            .map(|name| {
+                (name.to_owned(), Cursor { marks: marks(1), driver: "local".into(), file: "x y".into(), begins: false })
+            })
             .into();
         let text = encode(&cursors);
         for at in 0..text.len() {
@@ -293,7 +326,7 @@ mod tests {
         let folder = Folder::new("retry");
         let path = folder.0.join("missing").join("docker.cursors");
         let (cursors, _) = Cursors::open(&path).unwrap();
-        cursors.begin("a", "local");
+        cursors.begin("a", "local", Start::End);
         assert!(cursors.save().is_err());
         fs::create_dir(folder.0.join("missing")).unwrap();
         cursors.save().unwrap();

@@ -304,7 +304,7 @@ impl Files {
     }
 
     fn open(&self, path: &Path, container: &Container, layers: Layers, start: Start) -> Followed {
-        self.cursors.begin(&container.id, "json-file");
+        let start = self.cursors.begin(&container.id, "json-file", start);
         let ledger = Arc::new(ContainerLedger::new(&container.id, Arc::clone(&self.cursors)));
         self.cursors.describe(container, "files");
         let read = self.cursors.of(&container.id).map(|cursor| cursor.marks).unwrap_or_default();

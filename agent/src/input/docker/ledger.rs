@@ -112,6 +112,7 @@ impl Ledger for ContainerLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::docker::follow::Start;
     use crate::input::docker::position::{Position, Stream};
 
     fn marks(nanos: i64) -> Marks {
@@ -123,7 +124,7 @@ mod tests {
     fn ledger() -> (ContainerLedger, Arc<Cursors>) {
         let (cursors, _) = Cursors::open(std::path::Path::new("/nonexistent/elkhound.cursors")).unwrap();
         let cursors = Arc::new(cursors);
-        cursors.begin("a", "json-file");
+        cursors.begin("a", "json-file", Start::End);
         (ContainerLedger::new("a", Arc::clone(&cursors)), cursors)
     }
 

@@ -301,7 +301,7 @@ async fn follow(
         debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
         return by_files(shared, session, path, container, signals, start).await;
     }
-    shared.cursors.begin(&id, &container.driver);
+    let start = shared.cursors.begin(&id, &container.driver, start);
     let read = shared.cursors.of(&id).map(|cursor| cursor.marks).unwrap_or_default();
     let described = signals.borrow().changes;
     let host = session.host;
