@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::harness::{Elasticsearch, Engine, binary, eventually, output_of, repository, run};
@@ -227,6 +228,28 @@ fn a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain() {
     swarm.drain(1);
     swarm.until_last_words(&running);
     swarm.assert_exactly_once();
+}
+
+#[test]
+fn the_proxy_lets_through_what_the_agent_asks_for_and_nothing_else() {
+    let stack = fs::read_to_string(repository("deploy/log-proxy.yml")).unwrap();
+    let patterns = stack.lines().filter_map(|line| line.trim().strip_prefix("- '-allowGET=")?.strip_suffix('\''));
+    // The proxy binds its patterns to both ends of the path, as its documentation says.
+    let allowed: Vec<Regex> = patterns.map(|pattern| Regex::new(&format!("^(?:{pattern})$")).unwrap()).collect();
+    let passes = |path: &str| allowed.iter().any(|pattern| pattern.is_match(path));
+    let container = "/v1.41/containers/6209f9e12a7a";
+    for path in ["/_ping", "/v1.41/info", "/v1.41/events", "/v1.41/containers/json"] {
+        assert!(passes(path), "{path}");
+    }
+    for end in ["/json", "/logs"] {
+        assert!(passes(&format!("{container}{end}")), "{end}");
+    }
+    for end in ["/archive", "/export", "/top", "/attach/ws", "/json/../archive"] {
+        assert!(!passes(&format!("{container}{end}")), "{end}");
+    }
+    for path in ["/v1.41/secrets", "/v1.41/images/json", "/v1.41/info/x"] {
+        assert!(!passes(path), "{path}");
+    }
 }
 
 #[test]
