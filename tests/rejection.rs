@@ -51,7 +51,7 @@ fn a_refused_login_is_named_and_tried_again_and_a_certificate_is_known_by_its_fi
     );
     let mut refused = Agent::new("refused", &pipeline).environment("RIG_PASSWORD", "wrong-password");
     refused.start();
-    let said = refused.wait_for_log("401", Duration::from_secs(20));
+    let said = refused.wait_for_log("status 401", Duration::from_secs(20));
     assert!(said.contains(elasticsearch.url()) && !said.contains("wrong-password"), "{said}");
     refused.assert_running();
     refused.kill();
