@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::Prepared;
+use crate::cgroup;
 use crate::cli::RunArgs;
 use crate::finding::{Finding, Grade};
 use crate::input::Input;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
     let pipelines = made.lines.len();
     tell(&Finding::good(format!("{pipelines} pipeline{} can be run", if pipelines == 1 { "" } else { "s" })))?;
     tell(&data(&loaded.settings.data))?;
-    memory().iter().try_for_each(&mut tell)?;
+    cgroup::memory().map(memory).iter().try_for_each(&mut tell)?;
     for line in &made.lines {
         runtime.block_on(examine(line)).iter().try_for_each(&mut tell)?;
     }
@@ -75,20 +76,10 @@ fn data(folder: &Path) -> Finding {
     }
 }
 
-/// The limit on the memory of this process, as control groups have it.
-fn memory() -> Option<Finding> {
-    let read = |path| fs::read_to_string(path).ok();
-    let limit = read("/sys/fs/cgroup/memory.max").or_else(|| read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))?;
-    memory_of(limit.trim().parse().ok()?)
-}
-
-fn memory_of(limit: u64) -> Option<Finding> {
-    // Without a limit version 1 says the largest multiple of a page.
-    if limit > i64::MAX as u64 / 2 {
-        return None;
-    }
+/// Whether `limit` bytes of memory are enough for this process.
+fn memory(limit: u64) -> Finding {
     let shown = limit >> 20;
-    Some(if limit < LITTLE_MEMORY {
+    if limit < LITTLE_MEMORY {
         Finding::warning(
             format!("this control group may use {shown} MiB of memory"),
             format!(
@@ -98,7 +89,7 @@ fn memory_of(limit: u64) -> Option<Finding> {
         )
     } else {
         Finding::good(format!("this control group may use {shown} MiB of memory"))
-    })
+    }
 }
 
 #[cfg(test)]
@@ -117,9 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn little_memory_is_a_warning_and_no_limit_is_nothing() {
-        assert_eq!(memory_of(9_223_372_036_854_771_712), None);
-        assert_eq!(memory_of(64 << 20).unwrap().grade, Grade::Warning);
-        assert_eq!(memory_of(256 << 20).unwrap().grade, Grade::Good);
+    fn little_memory_is_a_warning() {
+        assert_eq!(memory(64 << 20).grade, Grade::Warning);
+        assert_eq!(memory(256 << 20).grade, Grade::Good);
     }
 }

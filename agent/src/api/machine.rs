@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::cgroup;
+
 /// Ticks of processor time a second, as the kernel tells them to programs on every machine that Linux runs on today.
 const TICKS: u64 = 100;
 /// How long threads are watched to see which are busy.
@@ -126,9 +128,7 @@ fn ticks(stat: &str) -> u64 {
 
 fn memory_limit() -> u64 {
     let host = number_after(&read("/proc/meminfo"), "MemTotal:") * 1024;
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = group.iter().find_map(|path| read(path).trim().parse::<u64>().ok());
-    limit.map_or(host, |limit| limit.min(host))
+    cgroup::memory().map_or(host, |limit| limit.min(host))
 }
 
 fn read(path: &str) -> String {
