@@ -189,6 +189,11 @@ impl PipelineStats {
         self.entered().saturating_sub(read(&self.flow.entered))
     }
 
+    /// Events of a batch, on average.
+    pub(crate) fn average_batch(&self) -> f64 {
+        read(&self.flow.entered) as f64 / read(&self.flow.batches).max(1) as f64
+    }
+
     /// Bytes in flight.
     pub(crate) fn bytes(&self) -> usize {
         self.budget.bytes().saturating_sub(self.budget.left())

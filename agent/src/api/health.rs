@@ -53,19 +53,38 @@ pub(crate) struct Health {
 
 /// How elkhound is as a whole.
 pub(crate) fn judge(state: &State) -> Health {
-    let mut causes = Vec::new();
-    let mut status = Status::Green;
-    let pipelines = state.stats.pipelines();
-    if pipelines.is_empty() {
-        (status, causes) = (Status::Yellow, vec!["no pipeline runs yet".to_owned()]);
+    let examined = examined(state);
+    let mut causes: Vec<String> = examined.iter().flat_map(Examined::causes).collect();
+    if examined.is_empty() {
+        causes.push("no pipeline runs yet".to_owned());
     }
-    for pipeline in &pipelines {
-        for finding in findings(pipeline, state.stats.is_stopping()) {
-            status = status.max(finding.status);
-            causes.push(format!("pipeline `{}`: {}", pipeline.id, finding.cause));
-        }
+    Health { status: overall(&examined), causes }
+}
+
+/// A pipeline, and what is wrong with it.
+struct Examined {
+    pipeline: Arc<PipelineStats>,
+    findings: Vec<Finding>,
+}
+
+impl Examined {
+    fn causes(&self) -> impl Iterator<Item = String> {
+        self.findings.iter().map(|finding| format!("pipeline `{}`: {}", self.pipeline.id, finding.cause))
     }
-    Health { status, causes }
+}
+
+fn examined(state: &State) -> Vec<Examined> {
+    let stopping = state.stats.is_stopping();
+    let examine = |pipeline: Arc<PipelineStats>| Examined { findings: findings(&pipeline, stopping), pipeline };
+    state.stats.pipelines().into_iter().map(examine).collect()
+}
+
+fn overall(examined: &[Examined]) -> Status {
+    if examined.is_empty() { Status::Yellow } else { worst(examined.iter().flat_map(|one| &one.findings)) }
+}
+
+fn worst<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Status {
+    findings.into_iter().map(|finding| finding.status).max().unwrap_or(Status::Green)
 }
 
 /// Whether elkhound is ready, and why it is not.
@@ -109,34 +128,26 @@ fn not_delivering(output: &str, trouble: &Trouble) -> Finding {
 
 /// `GET /_health_report`.
 pub(crate) fn report(state: &State) -> Value {
-    let pipelines = state.stats.pipelines();
-    let stopping = state.stats.is_stopping();
-    let mut worst = if pipelines.is_empty() { Status::Yellow } else { Status::Green };
-    let mut indicators = Map::new();
-    for pipeline in &pipelines {
-        let findings = findings(pipeline, stopping);
-        let status = findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Green);
-        worst = worst.max(status);
-        indicators.insert(pipeline.id.clone(), indicator(state, pipeline, status, &findings));
-    }
-    let symptom = match (worst, pipelines.len()) {
+    let examined = examined(state);
+    let status = overall(&examined).name();
+    let ill = examined.iter().filter(|one| !one.findings.is_empty()).count();
+    let symptom = match (ill, examined.len()) {
         (_, 0) => "no pipeline runs".to_owned(),
-        (Status::Green, count) => format!("{count} of {count} pipelines are healthy"),
-        (_, count) => {
-            let ill = indicators.values().filter(|one| one["status"] != "green").count();
-            format!("{ill} of {count} pipelines need attention")
-        }
+        (0, count) => format!("{count} of {count} pipelines are healthy"),
+        (ill, count) => format!("{ill} of {count} pipelines need attention"),
     };
+    let indicators = examined.iter().map(|one| (one.pipeline.id.clone(), indicator(state, one)));
+    let indicators: Map<String, Value> = indicators.collect();
     json!({
-        "status": worst.name(),
+        "status": status,
         "symptom": symptom,
         "indicators": {
-            "pipelines": { "status": worst.name(), "symptom": symptom, "indicators": indicators },
+            "pipelines": { "status": status, "symptom": symptom, "indicators": indicators },
         },
     })
 }
 
-fn indicator(state: &State, pipeline: &Arc<PipelineStats>, status: Status, findings: &[Finding]) -> Value {
+fn indicator(state: &State, Examined { pipeline, findings }: &Examined) -> Value {
     let diagnosis = |finding: &Finding| {
         let id = format!("elkhound:health:pipeline:{}", finding.id);
         json!({ "id": id, "cause": finding.cause, "action": finding.action })
@@ -152,7 +163,7 @@ fn indicator(state: &State, pipeline: &Arc<PipelineStats>, status: Status, findi
         Doing::Failed => "TERMINATED",
     };
     let mut indicator = json!({
-        "status": status.name(),
+        "status": worst(findings).name(),
         "symptom": if findings.is_empty() { "The pipeline is healthy".into() } else { format!("The pipeline needs attention: {}", findings[0].cause) },
         "details": { "status": { "state": doing }, "flow": state.history.of(pipeline) },
     });

@@ -131,8 +131,7 @@ pub(crate) fn pipeline_stats(state: &State, pipeline: &PipelineStats) -> Value {
 
 /// Events of a batch.
 pub(crate) fn average(pipeline: &PipelineStats) -> Value {
-    let batches = read(&pipeline.flow.batches).max(1);
-    json!({ "lifetime": rounded(read(&pipeline.flow.entered) as f64 / batches as f64) })
+    json!({ "lifetime": rounded(pipeline.average_batch()) })
 }
 
 fn reloads(reloads: &Reloads) -> Value {

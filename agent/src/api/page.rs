@@ -95,7 +95,7 @@ fn of_pipeline(state: &State, pipeline: &PipelineStats, out: &mut String) {
     let busy = rate("worker_utilization");
     let filters = format!("{} filters, {} workers", pipeline.plan.filters().len(), pipeline.workers);
     step(out, "filters", &filters, &format!("{} events/s", number(rate("filter_throughput"))), Some(busy / 100.0));
-    let average = read(&pipeline.flow.entered) as f64 / read(&pipeline.flow.batches).max(1) as f64;
+    let average = pipeline.average_batch();
     let batch = format!("on average, batch size {}", pipeline.batch_size);
     step(
         out,
