@@ -23,6 +23,7 @@ mod limit;
 mod line;
 mod load;
 mod log;
+mod markup;
 mod option;
 mod output;
 mod paint;

@@ -13,6 +13,7 @@ use super::State;
 use super::answer::{self, Answer};
 use super::health;
 use crate::clock;
+use crate::markup;
 use crate::stats::delivery::Delivery;
 use crate::stats::{OutputStats, PipelineStats, State as Doing};
 
@@ -244,18 +245,7 @@ fn look(trusted: bool, out: &mut String) {
 
 /// A text that means nothing to a browser.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(letter),
-        }
-    }
-    out
+    markup::escaped(text, |letter| (letter == '\'').then_some("&#39;"))
 }
 
 /// As many digits as mean something.

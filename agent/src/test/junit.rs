@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Ran, Suite};
+use crate::markup;
 
 /// The whole report.
 pub(super) fn report(suites: &[Suite]) -> String {
@@ -50,19 +51,12 @@ fn case(file: &str, ran: &Ran, xml: &mut String) {
 
 /// Text for XML; characters that XML does not have become U+FFFD.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(letter),
-            _ if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            _ => out.push(letter),
-        }
-    }
-    out
+    let is_in_xml = |letter: char| match letter {
+        '\n' | '\t' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        _ => !letter.is_control(),
+    };
+    markup::escaped(text, |letter| (!is_in_xml(letter)).then_some("\u{fffd}"))
 }
 
 #[cfg(test)]
