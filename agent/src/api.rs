@@ -275,10 +275,8 @@ fn is_of_this_host(host: &str) -> bool {
 }
 
 fn has_logged_in(login: &Login, header: &str) -> bool {
-    use base64::Engine;
     let Some((scheme, given)) = header.split_once(' ') else { return false };
-    let expected = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
-    scheme.eq_ignore_ascii_case("basic") && is_same(given.trim().as_bytes(), expected.as_bytes())
+    scheme.eq_ignore_ascii_case("basic") && is_same(given.trim().as_bytes(), login.encoded().as_bytes())
 }
 
 /// Takes as long whatever differs, so that time tells nothing about the password.

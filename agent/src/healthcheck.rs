@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HOST};
@@ -46,20 +45,9 @@ pub(crate) fn run(args: HealthArgs) -> Result<bool> {
         Some(url) => runtime.block_on(ask_url(&url, path, &api)),
         None => runtime.block_on(ask_here(path, &api)),
     };
-    match asked {
-        Ok((true, said)) => {
-            writeln!(stdout(), "{said}")?;
-            Ok(true)
-        }
-        Ok((false, said)) => {
-            writeln!(stdout(), "{said}")?;
-            Ok(false)
-        }
-        Err(error) => {
-            writeln!(stdout(), "elkhound does not answer: {error:#}")?;
-            Ok(false)
-        }
-    }
+    let (well, said) = asked.unwrap_or_else(|error| (false, format!("elkhound does not answer: {error:#}")));
+    writeln!(stdout(), "{said}")?;
+    Ok(well)
 }
 
 /// Asks on each port of the settings until an elkhound answers: it has taken the first one that was free.
@@ -102,8 +90,7 @@ async fn ask_url(url: &str, path: &str, api: &ApiSettings) -> Result<(bool, Stri
 fn request(authority: &str, path: &str, api: &ApiSettings) -> Result<Request<Empty<Bytes>>> {
     let mut request = Request::get(path).header(HOST, authority);
     if let Some(login) = &api.login {
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", login.user, login.password));
-        request = request.header(AUTHORIZATION, format!("Basic {pair}"));
+        request = request.header(AUTHORIZATION, format!("Basic {}", login.encoded()));
     }
     request.body(Empty::new()).context("there is no such request")
 }

@@ -3,7 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::written::{Layers, Mistake, Origin, Written};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::written::{Layers, Mistake, Written};
 use crate::secret;
 
 /// How the monitoring API is served.
@@ -30,6 +33,13 @@ pub(crate) struct Login {
     pub(crate) user: String,
     /// The password.
     pub(crate) password: String,
+}
+
+impl Login {
+    /// As the header `Authorization: Basic` has it (RFC 7617).
+    pub(crate) fn encoded(&self) -> String {
+        STANDARD.encode(format!("{}:{}", self.user, self.password))
+    }
 }
 
 impl std::fmt::Debug for Login {
@@ -100,14 +110,10 @@ fn tls(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Pem> {
     if layers.find("api.ssl.keystore.path").is_none() {
         let message = "`api.ssl.enabled` needs a certificate and its key";
         let help = "name PEM files in api.ssl.certificate and api.ssl.key";
-        mistakes.push(Mistake::error("bad-setting", place(enabled), message).with_help(help));
+        mistakes.push(Mistake::error("bad-setting", enabled.origin.clone(), message).with_help(help));
     }
     // Nobody may take for guarded what is not.
     Some(Pem { certificate: PathBuf::new(), key: PathBuf::new() })
-}
-
-fn place(written: &Written) -> Origin {
-    written.origin.clone()
 }
 
 /// How to make PEM files of a key store.
@@ -125,6 +131,7 @@ fn converted(written: &Written) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::table;
+    use super::super::written::Origin;
     use super::*;
 
     fn meant(given: &[(&str, &str)]) -> (ApiSettings, Vec<String>) {
