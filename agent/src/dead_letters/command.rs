@@ -14,7 +14,7 @@ use elkhound_config::source::Source;
 
 use super::{segments, show};
 use crate::cli::{DlqCommand, DlqReplay, RunArgs};
-use crate::line::folder_name;
+use crate::line::{escapes, folder_name};
 use crate::settings::{Given, Settings, table};
 
 /// Does what the arguments say.
@@ -109,9 +109,9 @@ fn replay(args: &DlqReplay) -> Result<ExitCode> {
     }
     let input = input(&root, &id, args);
     let change = |settings: &Settings, sources: &mut Vec<Source>| {
-        let escaped = settings.pipelines.first().is_some_and(|pipeline| pipeline.support_escapes);
+        let escapes = settings.pipelines.first().map_or(Escapes::Kept, escapes);
         for source in sources {
-            leave_out(source, escaped, args.outputs_only);
+            leave_out(source, escapes, args.outputs_only);
             source.add("replay", &input);
         }
     };
@@ -133,8 +133,7 @@ fn input(root: &Path, id: &str, args: &DlqReplay) -> String {
 }
 
 /// Blanks the sections that a replay leaves out, so that everything else keeps its place.
-fn leave_out(source: &mut Source, escaped: bool, filters_too: bool) {
-    let escapes = if escaped { Escapes::Processed } else { Escapes::Kept };
+fn leave_out(source: &mut Source, escapes: Escapes, filters_too: bool) {
     let document = parser::parse(source, escapes).document;
     for section in &document.sections {
         let is_left_out = match section.kind {
@@ -156,9 +155,9 @@ mod tests {
     fn a_replay_keeps_the_places_of_what_is_left() {
         let text = "input { stdin { } }\nfilter { drop { } }\noutput { stdout { } }\n";
         let mut source = Source::of("a.conf", text);
-        leave_out(&mut source, false, false);
+        leave_out(&mut source, Escapes::Kept, false);
         assert_eq!(source.text(), format!("{}\n{}", " ".repeat(19), &text[20..]));
-        leave_out(&mut source, false, true);
+        leave_out(&mut source, Escapes::Kept, true);
         assert_eq!(source.text().trim(), "output { stdout { } }");
         assert_eq!(source.text().len(), text.len());
     }

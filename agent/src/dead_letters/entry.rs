@@ -72,6 +72,11 @@ impl Refusal {
         out.extend_from_slice(b"}\n");
         out
     }
+
+    /// Whether the error, its reason or the index has this text in it.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.error.contains(text) || self.reason.contains(text) || self.index.contains(text)
+    }
 }
 
 /// An entry that was read.

@@ -28,6 +28,17 @@ pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number}{ENDING}"))
 }
 
+/// Removes a segment; one that has gone already is no trouble.
+///
+/// # Errors
+/// When it is there and can't be removed.
+pub(crate) fn remove(folder: &Path, number: u64) -> io::Result<()> {
+    match fs::remove_file(path(folder, number)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// The segments of a queue, oldest first; none when there is no such folder.
 ///
 /// # Errors

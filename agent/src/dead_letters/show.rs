@@ -131,11 +131,6 @@ impl Refusal {
     fn kind(&self) -> String {
         if self.error.is_empty() { format!("status {}", self.status) } else { self.error.clone() }
     }
-
-    /// Whether the error, its reason or the index has this text in it.
-    pub(crate) fn mentions(&self, text: &str) -> bool {
-        self.error.contains(text) || self.reason.contains(text) || self.index.contains(text)
-    }
 }
 
 #[cfg(test)]

@@ -203,10 +203,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        segments::remove(&self.folder, oldest.number)?;
         self.segments.pop_front();
         Ok(entries)
     }

@@ -379,10 +379,7 @@ impl Position {
         }
         let Some(folder) = &self.cleaned else { return Ok(()) };
         for consumed in segments::list(folder)?.iter().filter(|segment| segment.number < place.segment) {
-            match std::fs::remove_file(segments::path(folder, consumed.number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            segments::remove(folder, consumed.number)?;
         }
         Ok(())
     }
