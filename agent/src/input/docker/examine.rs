@@ -1,7 +1,5 @@
 //! Whether Docker can be read: the engine answers, log files can be opened, and no container's settings lose lines.
 
-use std::path::Path;
-
 use super::Source;
 use super::api::{ApiError, Engine, Environment, LogRequest};
 use super::metadata::{Container, Host};
@@ -64,7 +62,7 @@ async fn engine(environment: &Environment, files: Option<&Option<String>>) -> Re
 
 /// Whether log files can be read where the engine has them.
 fn folder(pattern: &str) -> Finding {
-    let folder = Path::new(pattern.split('*').next().unwrap_or_default());
+    let folder = LogFiles::folder(pattern);
     match std::fs::read_dir(folder) {
         Ok(_) => Finding::good(format!("log files are read straight from {}", folder.display())),
         Err(error) => Finding::warning(

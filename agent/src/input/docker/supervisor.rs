@@ -5,7 +5,7 @@
 //! themselves; the supervisor says so once and comes back with a new subscription and a new list.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,9 +102,12 @@ impl LogFiles {
 
     /// Whether the folder of all containers can be read.
     fn can_read(&self, host: &Host) -> bool {
-        let pattern = self.pattern(host);
-        let folder = pattern.split('*').next().unwrap_or_default();
-        std::fs::read_dir(folder).is_ok()
+        std::fs::read_dir(Self::folder(&self.pattern(host))).is_ok()
+    }
+
+    /// The folder of all containers: where the containers' ids begin in a pattern.
+    pub(crate) fn folder(pattern: &str) -> &Path {
+        Path::new(pattern.split('*').next().unwrap_or_default())
     }
 }
 
