@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use elkhound_pipeline::time::Timestamp;
 
@@ -11,8 +11,8 @@ use crate::clock;
 
 /// So many rejected documents are remembered, the last ones.
 const REJECTED: usize = 20;
-/// The most of a document or a reason that is remembered, in characters.
-const SHOWN: usize = 1000;
+/// The most of a document or a reason that is shown, in characters.
+pub(crate) const SHOWN: usize = 1000;
 
 /// What an output has delivered so far.
 #[derive(Debug, Default)]
@@ -119,11 +119,6 @@ impl Delivery {
     pub(crate) fn rejected(&self) -> Vec<Rejected> {
         locked(&self.state).rejected.iter().cloned().collect()
     }
-}
-
-/// Counts one more.
-pub(crate) fn one(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! How often pipelines were loaded again, and how that went: told by whoever reloads, read by the monitoring API.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
+use elkhound_pipeline::flow::meter::add;
 use elkhound_pipeline::time::Timestamp;
 
 use super::locked;
@@ -32,13 +33,13 @@ pub(crate) struct Last {
 impl Reloads {
     /// The new pipeline runs.
     pub(crate) fn succeeded(&self) {
-        self.successes.fetch_add(1, Ordering::Relaxed);
+        add(&self.successes, 1);
         locked(&self.last).success = Some(clock::now());
     }
 
     /// The new pipeline was refused for this reason.
     pub(crate) fn failed(&self, reason: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        add(&self.failures, 1);
         let mut last = locked(&self.last);
         (last.failure, last.error) = (Some(clock::now()), Some(reason.to_owned()));
     }

@@ -22,6 +22,13 @@ pub(crate) struct Item {
     pub(crate) error: Option<ItemError>,
 }
 
+impl Item {
+    /// Elasticsearch's name of the error, and its sentence; both empty where it told none.
+    pub(crate) fn told(&self) -> (&str, &str) {
+        self.error.as_ref().map_or(("", ""), |error| (error.kind.as_str(), error.reason.as_str()))
+    }
+}
+
 /// Why an item was not taken.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 pub(crate) struct ItemError {

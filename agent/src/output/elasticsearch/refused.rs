@@ -4,6 +4,7 @@
 //! acknowledged at once, so that one bad document holds nothing up. Conflicts (409) and what `drop_error_types` names are never kept, as in
 //! Logstash; nor is what came from a dead letter queue, which has it still.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::dead_letters::DeadLetters;
 use crate::dead_letters::entry::{FIELD, Refusal};
 use crate::limit::Limit;
 use crate::output::retry::{Retry, Trouble};
+use crate::stats::delivery::SHOWN;
 
 /// An event that Elasticsearch will never take.
 #[derive(Debug)]
@@ -77,8 +79,7 @@ pub(crate) async fn settle(refused: Vec<Refused>, quiet: &Quiet, letters: Option
 
 impl Letterbox {
     fn entry(&self, item: &Item, sent: &[u8], aside: Option<&Aside>) -> Vec<u8> {
-        let mut lines = sent.splitn(2, |byte| *byte == b'\n');
-        let (action, document) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let (action, document) = action_and_document(sent);
         let mut refusal = self.refusal(item);
         refusal.read_action(action);
         if let Some(id) = refusal.document_id.strip_suffix(&self.suffix) {
@@ -89,15 +90,15 @@ impl Letterbox {
     }
 
     fn refusal(&self, item: &Item) -> Refusal {
-        let error = item.error.as_ref();
+        let (error, reason) = item.told();
         Refusal {
             time: clock::now(),
             plugin: super::KIND.name.into(),
             plugin_id: self.plugin_id.clone(),
             index: item.index.clone(),
             status: item.status,
-            error: error.map(|error| error.kind.clone()).unwrap_or_default(),
-            reason: error.map(|error| error.reason.clone()).unwrap_or_default(),
+            error: error.to_owned(),
+            reason: reason.to_owned(),
             ..Refusal::default()
         }
     }
@@ -189,19 +190,27 @@ pub(crate) fn settle_unencodable(
     receipt.into_iter().for_each(Receipt::acknowledge);
 }
 
+/// The document of an item that was sent, as text.
+pub(crate) fn document(sent: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(action_and_document(sent).1)
+}
+
+/// The lines of an item that was sent; a deletion has no document.
+fn action_and_document(sent: &[u8]) -> (&[u8], &[u8]) {
+    let mut lines = sent.split(|byte| *byte == b'\n');
+    (lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
+}
+
 /// Whether `@metadata` says that the event was read from a dead letter queue.
 fn was_dead(metadata: &[u8]) -> bool {
     let text = String::from_utf8_lossy(metadata);
     json::parse(&text, Numbers::Doubles).is_ok_and(|value| value.as_map().is_some_and(|map| map.contains(FIELD)))
 }
 
-/// The most of a refused document that is shown.
-const SHOWN: usize = 1000;
-
 fn report(item: &Item, lines: &[u8], kept: bool) {
     static LIMIT: Limit = Limit::new();
     let Some(suppressed) = LIMIT.pass() else { return };
-    let (kind, reason) = item.error.as_ref().map_or(("", ""), |error| (error.kind.as_str(), error.reason.as_str()));
+    let (kind, reason) = item.told();
     let remedy = verdict::remedy(item.status, kind);
     if kept {
         let index = &item.index;
@@ -215,8 +224,7 @@ fn report(item: &Item, lines: &[u8], kept: bool) {
         );
         return;
     }
-    let text = String::from_utf8_lossy(lines);
-    let document: String = text.lines().nth(1).unwrap_or_default().chars().take(SHOWN).collect();
+    let document: String = document(lines).chars().take(SHOWN).collect();
     error!(
         suppressed,
         index = item.index,

@@ -4,10 +4,10 @@
 //! the deadline of a stop has passed, what is left is dropped unacknowledged: it is read again after the next start.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use elkhound_pipeline::flow::meter::add;
 use elkhound_pipeline::flow::receipt::Receipt;
 use flume::{Receiver, Sender as Channel};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::backoff::Backoff;
 use crate::haste;
 use crate::limit::Limit;
 use crate::random;
-use crate::stats::delivery::{Delivery as Stats, one};
+use crate::stats::delivery::Delivery as Stats;
 
 /// Types of Elasticsearch's errors that the operator does not want to hear of.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Sender {
                 }
                 Left::All(body, reason) => (body, reason),
             };
-            self.stats.again.fetch_add(body.items.len() as u64, Ordering::Relaxed);
+            add(&self.stats.again, body.items.len() as u64);
             let pause = haste::pause(self.backoff.next(random::fraction()));
             self.stats.fails(&reason);
             self.complain(&reason, body.items.len(), pause);
@@ -170,8 +170,11 @@ impl Sender {
     async fn attempt(&self, body: Body) -> Left {
         let mut refused = Vec::new();
         let left = self.send(body, &mut refused).await;
-        self.stats.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
-        refused.iter().for_each(|refused| self.reject(&refused.item, &refused.lines));
+        add(&self.stats.refused, refused.len() as u64);
+        for Refused { item, lines, .. } in &refused {
+            let (kind, reason) = item.told();
+            self.stats.reject(item.status, kind, reason, &refused::document(lines));
+        }
         match refused::settle(refused, &self.quiet, self.letters.as_ref()).await {
             true => left,
             false => Left::GivenUp,
@@ -195,7 +198,7 @@ impl Sender {
         match answered {
             Ok(Ok(Answer::AllDone)) => self.all_done(body, bytes),
             Ok(Ok(Answer::Items(items))) => {
-                one(&self.stats.with_errors);
+                add(&self.stats.with_errors, 1);
                 self.stats.items(items.iter().map(|item| item.status).filter(|status| !matches!(status, 200 | 201)));
                 self.judge(body, &bytes, items, refused)
             }
@@ -213,15 +216,15 @@ impl Sender {
             Ok(_) => self.stats.answered(200),
             Err(RequestError::Refused { status, .. }) => {
                 self.stats.answered(*status);
-                one(&self.stats.failed);
+                add(&self.stats.failed, 1);
             }
-            Err(RequestError::Unreachable { .. }) => one(&self.stats.failed),
+            Err(RequestError::Unreachable { .. }) => add(&self.stats.failed, 1),
         }
     }
 
     fn all_done(&self, mut body: Body, bytes: Bytes) -> Left {
-        one(&self.stats.whole);
-        self.stats.indexed.fetch_add(body.items.len() as u64, Ordering::Relaxed);
+        add(&self.stats.whole, 1);
+        add(&self.stats.indexed, body.items.len() as u64);
         body.attached.drain(..).filter_map(|attached| attached.receipt).for_each(Receipt::acknowledge);
         if bytes.is_unique() {
             body.reuse(bytes.into());
@@ -238,7 +241,7 @@ impl Sender {
         for ((item, range), attached) in items.into_iter().zip(body.items).zip(body.attached) {
             match self.verdict(&item) {
                 Verdict::Done => {
-                    self.stats.indexed.fetch_add(1, Ordering::Relaxed);
+                    add(&self.stats.indexed, 1);
                     attached.receipt.into_iter().for_each(Receipt::acknowledge);
                 }
                 Verdict::Never => {
@@ -293,15 +296,6 @@ fn refuse(body: Body, bytes: Bytes, host: &str, status: u16, error: ItemError, r
     }
 }
 
-impl Sender {
-    /// Remembers a document that is given up, for the monitoring API.
-    fn reject(&self, item: &Item, lines: &[u8]) {
-        let (kind, reason) = item.error.as_ref().map_or(("", ""), |error| (error.kind.as_str(), error.reason.as_str()));
-        let text = String::from_utf8_lossy(lines);
-        self.stats.reject(item.status, kind, reason, text.lines().nth(1).unwrap_or_default());
-    }
-}
-
 /// An item's error with what can be done about it.
 fn explained(item: &Item) -> String {
     let Some(error) = &item.error else { return format!("status {}", item.status) };
@@ -327,6 +321,7 @@ fn halves(body: Body, bytes: &[u8]) -> Left {
 mod tests {
     use std::fmt::Write;
     use std::sync::Mutex;
+    use std::sync::atomic::Ordering;
 
     use elkhound_pipeline::flow::receipt::Ledger;
 
