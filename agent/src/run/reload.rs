@@ -176,8 +176,7 @@ impl Pipelines {
             return error!("the settings are broken; all pipelines go on as they were\n{}", mistakes.concat());
         }
         self.round += 1;
-        let wanted = self.sound(loaded, all);
-        let made = self.make(&wanted);
+        let (wanted, made) = self.sound(loaded, all);
         if !made.is_sound() {
             let shown = wanted.iter().zip(&made.diagnostics).map(|(wanted, found)| rendered(found, &wanted.source));
             let shown: String = shown.collect();
@@ -188,42 +187,29 @@ impl Pipelines {
     }
 
     /// What is wanted, with what runs now in place of what is broken or can't be loaded again.
-    fn sound(&mut self, loaded: Loaded, all: bool) -> Vec<Wanted> {
-        let prints = loaded.look().pipelines;
-        let sources = loaded.sources();
-        let wanted: Vec<Wanted> = loaded
-            .settings
-            .pipelines
-            .iter()
-            .zip(sources)
-            .zip(prints)
-            .map(|((settings, source), (_, print))| Wanted { settings: settings.clone(), source, print })
+    fn sound(&mut self, loaded: Loaded, all: bool) -> (Vec<Wanted>, Made) {
+        let given = loaded.settings.pipelines.iter().zip(loaded.sources()).zip(&self.seen.pipelines);
+        let wanted: Vec<Wanted> = given
+            .map(|((settings, source), (_, print))| Wanted { settings: settings.clone(), source, print: *print })
             .collect();
         let made = self.make(&wanted);
-        let checked = wanted.into_iter().zip(loaded.texts).zip(made.lines.iter().zip(&made.diagnostics));
-        checked
-            .filter_map(|((wanted, text), (line, found))| {
-                let change = self.change(&wanted, all);
-                let refusal = match text {
-                    Err(mistake) => Some(shown(&mistake)),
-                    Ok(_) if found.iter().any(Diagnostic::is_error) => Some(rendered(found, &wanted.source)),
-                    Ok(_) => self.refusal(&wanted, line, change).map(str::to_owned),
-                };
-                match refusal {
-                    None => {
-                        if change != Change::Same && !found.is_empty() {
-                            warn!(
-                                pipeline = wanted.settings.id,
-                                "odd in the changed pipeline\n{}",
-                                rendered(found, &wanted.source)
-                            );
-                        }
-                        Some(wanted)
-                    }
-                    Some(why) => self.kept(&wanted.settings.id, &why),
-                }
-            })
-            .collect()
+        let results = made.lines.iter().zip(&made.diagnostics);
+        let refusals =
+            wanted.iter().zip(&loaded.texts).zip(results).map(|((wanted, text), (line, found))| match text {
+                Err(mistake) => Some(shown(mistake)),
+                Ok(_) => self.refusal(wanted, line, found, all),
+            });
+        let refusals: Vec<Option<String>> = refusals.collect();
+        if refusals.iter().all(Option::is_none) {
+            return (wanted, made);
+        }
+        let usable = |(wanted, refusal): (Wanted, Option<String>)| match refusal {
+            Some(why) => self.kept(&wanted.settings.id, &why),
+            None => Some(wanted),
+        };
+        let wanted: Vec<Wanted> = wanted.into_iter().zip(refusals).filter_map(usable).collect();
+        let made = self.make(&wanted);
+        (wanted, made)
     }
 
     /// The pipeline of this name as it runs, when there is one.
@@ -239,8 +225,21 @@ impl Pipelines {
         Some(Wanted { settings, source: current.source.clone(), print: current.print })
     }
 
-    /// Why a sound pipeline may not take its place all the same.
-    fn refusal(&self, wanted: &Wanted, line: &Line, change: Change) -> Option<&'static str> {
+    /// Why a pipeline may not take its place; what is odd in one that may is logged.
+    fn refusal(&self, wanted: &Wanted, line: &Line, found: &[Diagnostic], all: bool) -> Option<String> {
+        if found.iter().any(Diagnostic::is_error) {
+            return Some(rendered(found, &wanted.source));
+        }
+        let change = self.change(wanted, all);
+        let stays = self.must_stay(wanted, line, change);
+        if stays.is_none() && change != Change::Same && !found.is_empty() {
+            warn!(pipeline = wanted.settings.id, "odd in the changed pipeline\n{}", rendered(found, &wanted.source));
+        }
+        stays.map(str::to_owned)
+    }
+
+    /// Why the old pipeline stays though the new one is sound.
+    fn must_stay(&self, wanted: &Wanted, line: &Line, change: Change) -> Option<&'static str> {
         let old = self.place(&wanted.settings.id).map(|at| &self.current[at])?;
         let new = wanted.settings.reloadable && line.is_reloadable();
         let refused = change == Change::Changed && !(new && (old.reloadable || old.result.is_some()));
