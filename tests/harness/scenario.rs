@@ -262,6 +262,13 @@ mod tests {
     fn every_difference_is_counted() {
         let both = || vec![document("a", "1"), document("a", "2")];
         assert_eq!(said(&["a", "b"], both()), "of 2 lines 1 are missing, 1 doubled, and 0 were never written");
+        assert_eq!(said(&["a"], both()), "of 1 lines 0 are missing, 1 doubled, and 0 were never written");
+        let other = vec![document("a", "1"), document("b", "2")];
+        assert_eq!(said(&["a"], other), "of 1 lines 0 are missing, 0 doubled, and 1 were never written");
+        assert_eq!(
+            said(&["a", "b"], vec![document("a", "1")]),
+            "of 2 lines 1 are missing, 0 doubled, and 0 were never written"
+        );
         assert_eq!(said(&[], both()), "of 0 lines 0 are missing, 1 doubled, and 1 were never written");
     }
 }
