@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Container, certificates, elkhound_in, eventually, from_rig};
+use crate::harness::{Agent, Container, Folder, certificates, elkhound_in, eventually, from_rig};
 
 /// Makes 2,000 events, drops half of them, and stays.
 const BUSY: &str = "input { generator { count => 2000 id => made } tcp { port => 0 host => \"127.0.0.1\" } } \
@@ -139,9 +139,9 @@ fn a_login_keeps_others_out() {
 
 #[test]
 fn it_speaks_tls_with_pem_files() {
-    let folder = std::env::temp_dir().join(format!("elkhound-test-api-keys-{}", std::process::id()));
-    certificates(&folder);
-    let path = |name: &str| folder.join(name).display().to_string();
+    let folder = Folder::new("api-keys");
+    certificates(&folder.0);
+    let path = |name: &str| folder.0.join(name).display().to_string();
     let (certificate, key, authority) = (path("server-cert.pem"), path("server-key.pem"), path("ca.pem"));
     let tls = [("API_SSL_ENABLED", "true"), ("API_SSL_CERTIFICATE", &*certificate), ("API_SSL_KEY", &*key)];
     let (agent, address) = started("api-tls", BUSY, &tls);
@@ -154,8 +154,7 @@ fn it_speaks_tls_with_pem_files() {
     let (code, said) = healthcheck(&["--url", &here], &other);
     assert!(code == Some(1) && said.contains("another certificate"), "{said}");
     assert_eq!(healthcheck(&["--url", &here], &[]).0, Some(1));
-    drop(agent);
-    std::fs::remove_dir_all(&folder).unwrap();
+    drop((agent, folder));
     let output = elkhound_in(&tls, &["-e", "input { generator { count => 1 } } output { null { } }"], "");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("correct api.ssl.certificate and api.ssl.key"), "{said}");

@@ -1,36 +1,14 @@
 //! `elkhound test` and `elkhound trace`, as an operator meets them.
 
 use std::fs;
-use std::path::PathBuf;
 
-use crate::harness::{elkhound, repository};
+use crate::harness::{Folder, elkhound, repository};
 
-/// A folder of files, removed with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn of(name: &str, files: &[(&str, &str)]) -> Self {
-        let folder = std::env::temp_dir().join(format!("elkhound-test-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in files {
-            fs::write(folder.join(name), text).unwrap();
-        }
-        Self(folder)
-    }
-
-    /// Exit code and standard output of `elkhound test FOLDER …`, the folder's path left out.
-    fn test(&self, more: &[&str]) -> (i32, String) {
-        let folder = self.0.to_str().unwrap();
-        let output = elkhound(&[&["test", folder], more].concat(), "");
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        (output.status.code().unwrap(), said.replace(&format!("{folder}/"), ""))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Exit code and standard output of `elkhound test FOLDER …`, the folder's path left out.
+fn test(folder: &Folder, more: &[&str]) -> (i32, String) {
+    let output = elkhound(&[&["test", folder.text()], more].concat(), "");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), said.replace(&format!("{}/", folder.text()), ""))
 }
 
 const PIPELINE: &str = "input { tcp { port => 5000 } }\nfilter {\n  grok { match => { \"message\" => \"%{WORD:verb} %{INT:n:int}\" } }\n}\noutput { elasticsearch { } }\n";
@@ -56,7 +34,7 @@ fn a_failing_case_is_told_field_by_field() {
     let cases = "- name: right\n  lines: [add 5]\n  expect: [{ verb: add, n: 5 }]\n- name: wrong\n  lines: [add 5]\n  expect: [{ verb: sub, n: 5, more: true }]\n";
     let folder = Folder::of("failing", &[("a.conf", PIPELINE), ("a.test.yml", cases)]);
     let expected = "FAIL a.test.yml:4: wrong\n  event 1\n    [more]\n      - true\n      + not there\n    [verb]\n      - \"sub\"\n      + \"add\"\n1 passed, 1 failed\n";
-    assert_eq!(folder.test(&[]), (1, expected.to_owned()));
+    assert_eq!(test(&folder, &[]), (1, expected.to_owned()));
 }
 
 #[test]
@@ -64,7 +42,7 @@ fn the_outcome_is_written_for_a_ci() {
     let cases = r#"{"match": "exact", "cases": [{"name": "one", "events": [{"message": "add 5"}], "expect": [{"message": "add 5", "verb": "add", "n": 5}]}]}"#;
     let folder = Folder::of("junit", &[("a.conf", PIPELINE), ("a.test.json", cases)]);
     let report = folder.0.join("report.xml");
-    assert_eq!(folder.test(&["--junit", report.to_str().unwrap()]), (0, "1 passed, 0 failed\n".to_owned()));
+    assert_eq!(test(&folder, &["--junit", report.to_str().unwrap()]), (0, "1 passed, 0 failed\n".to_owned()));
     let report = fs::read_to_string(report).unwrap();
     assert!(report.contains("tests=\"1\" failures=\"0\"") && report.contains("<testcase name=\"one\""), "{report}");
 }
@@ -74,14 +52,14 @@ fn mistakes_in_case_files_have_place_and_remedy() {
     let cases = "- nam: a\n  lines: [x]\n  expect: []\n";
     let folder = Folder::of("mistake", &[("a.conf", PIPELINE), ("a.test.yml", cases)]);
     let expected = "MISTAKE a.test.yml:1: `nam` is not known\n  help: did you mean `name`?\nMISTAKE a.test.yml:1: the case has no `name`\n  help: say in a few words what it shows, as `name: …`\n0 passed, 0 failed\n";
-    assert_eq!(folder.test(&[]), (2, expected.to_owned()));
+    assert_eq!(test(&folder, &[]), (2, expected.to_owned()));
 }
 
 #[test]
 fn a_refused_pipeline_fails_its_cases_and_is_explained_once() {
     let cases = "- { name: a, lines: [x], expect: [] }\n- { name: b, lines: [x], expect: [] }\n";
     let folder = Folder::of("refused", &[("a.conf", "filter { grk { } }"), ("a.test.yml", cases)]);
-    let (code, said) = folder.test(&[]);
+    let (code, said) = test(&folder, &[]);
     assert_eq!(code, 1);
     assert_eq!(said.matches("there is no filter called `grk`").count(), 1, "{said}");
     assert!(
@@ -93,7 +71,7 @@ fn a_refused_pipeline_fails_its_cases_and_is_explained_once() {
 #[test]
 fn a_folder_without_cases_is_no_success() {
     let folder = Folder::of("none", &[("a.conf", PIPELINE)]);
-    let (code, said) = folder.test(&[]);
+    let (code, said) = test(&folder, &[]);
     assert_eq!(code, 1);
     assert!(said.contains("holds no case files; they are called NAME.test.yml"), "{said}");
 }

@@ -1,9 +1,8 @@
 //! The agent alone, as somebody meets it on a terminal: flags, files, readable events. Neither Docker nor Elasticsearch is needed.
 
-use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Agent, binary, elkhound, pipe};
+use crate::harness::{Agent, Folder, binary, elkhound, pipe};
 
 /// An event whose every field is given, so that nothing of the machine is in the output.
 const EVENT: &str = "{\"@timestamp\":\"2026-11-21T09:43:24.000Z\",\"@version\":\"1\",\"host\":\"h\",\"message\":\"a\",\"n\":1.5,\"list\":[1,\"b\"]}\n";
@@ -120,19 +119,14 @@ fn documentation_of_codecs_is_printed() {
 
 #[test]
 fn files_of_a_folder_are_joined_in_name_order() {
-    let folder = std::env::temp_dir().join(format!("elkhound-test-folder-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
     let parts = [
         ("30-out.conf", "output { stdout { codec => json_lines } }"),
         ("20-b.conf", "filter { grok { match => { \"[a]\" => \"(?<b>.)\" } } }"),
         ("20-a.conf", "filter { grok { match => { \"message\" => \"(?<a>.)\" } } }"),
         ("10-in.conf", "input { stdin { codec => json_lines } }"),
     ];
-    for (name, text) in parts {
-        fs::write(folder.join(name), text).unwrap();
-    }
-    let output = elkhound(&["-w", "1", "-f", &folder.to_string_lossy()], EVENT);
-    fs::remove_dir_all(&folder).unwrap();
+    let folder = Folder::of("joined", &parts);
+    let output = elkhound(&["-w", "1", "-f", folder.text()], EVENT);
     let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&event["a"], &event["b"]), (&"a".into(), &"a".into()));
 }

@@ -1,31 +1,10 @@
 //! What Elasticsearch refuses for good is kept, can be looked at, and arrives once the cause is mended.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Elasticsearch, elkhound};
-
-/// A folder of a test, removed with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("elkhound-test-letters-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::harness::{Elasticsearch, Folder, elkhound};
 
 /// Runs elkhound, which must succeed; what it printed and what it said.
 fn run(arguments: &[&str], input: &str) -> (String, String) {
@@ -47,7 +26,7 @@ fn unencodable(data: &Path, pipeline: &str, lines: &str) {
 
 #[test]
 fn what_cannot_be_made_a_document_is_listed_shown_replayed_and_removed() {
-    let data = Folder::new("shown");
+    let data = Folder::new("letters-shown");
     unencodable(&data.0, "one/two", "{\"n\":1}\n{\"n\":2,\"@metadata\":{\"m\":\"x\"}}\n");
     let queue = ["--path.data", data.text(), "--pipeline.id", "one/two"];
     let dlq = |arguments: &[&str]| run(&[&["dlq"], arguments, &queue].concat(), "").0;
@@ -77,7 +56,7 @@ fn what_cannot_be_made_a_document_is_listed_shown_replayed_and_removed() {
 
 #[test]
 fn a_queue_that_is_not_there_is_named() {
-    let data = Folder::new("none");
+    let data = Folder::new("letters-none");
     let output = elkhound(&["dlq", "show", "--path.data", data.text()], "");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
@@ -86,7 +65,7 @@ fn a_queue_that_is_not_there_is_named() {
 
 #[test]
 fn the_input_goes_on_where_events_were_safe_and_removes_what_it_has_consumed() {
-    let data = Folder::new("input");
+    let data = Folder::new("letters-input");
     unencodable(&data.0, "main", "{\"n\":1}\n{\"n\":2}\n");
     let path = data.0.join("dead_letter_queue");
     let text = format!(
@@ -110,7 +89,7 @@ fn the_input_goes_on_where_events_were_safe_and_removes_what_it_has_consumed() {
 #[test]
 #[ignore = "needs the rig: make test"]
 fn a_refused_document_is_found_after_its_mapping_is_mended_and_its_entry_replayed() {
-    let (data, node) = (Folder::new("mended"), Elasticsearch::shared());
+    let (data, node) = (Folder::new("letters-mended"), Elasticsearch::shared());
     let index = format!("elkhound-letters-{}", std::process::id());
     node.create_index(&index, &json!({ "size": { "type": "long" } }));
     let output = format!("output {{ elasticsearch {{ hosts => [\"{}\"] index => \"{index}\" }} }}\n", node.url());

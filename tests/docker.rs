@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Container, Engine, Printed, Shipment, certificates, eventually};
+use crate::harness::{Container, Engine, Folder, Printed, Shipment, certificates, eventually};
 
 /// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
 fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
@@ -293,11 +293,11 @@ fn an_engine_that_comes_back_with_a_new_socket_is_read_on() {
 #[test]
 #[ignore = "needs the rig: make test"]
 fn an_engine_behind_tls_is_read_by_whoever_has_the_keys() {
-    let keys = std::env::temp_dir().join(format!("elkhound-keys-{}", std::process::id()));
-    certificates(&keys);
+    let keys = Folder::new("engine-keys");
+    certificates(&keys.0);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("tcp://127.0.0.1:{port}");
-    let key = |option: &str, name: &str| format!("--{option}={}", keys.join(name).display());
+    let key = |option: &str, name: &str| format!("--{option}={}", keys.0.join(name).display());
     let options = vec![
         format!("--host={address}"),
         "--tlsverify".into(),
@@ -306,15 +306,15 @@ fn an_engine_behind_tls_is_read_by_whoever_has_the_keys() {
         key("tlskey", "server-key.pem"),
     ];
     let engine = Engine::start("tls", options);
-    let folder = keys.display().to_string();
-    let environment = [("DOCKER_HOST", address.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &folder)];
+    let folder = keys.text();
+    let environment = [("DOCKER_HOST", address.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", folder)];
     let mut shipment = Shipment::elsewhere("tls", "api", &environment);
     engine.run(&shipment.container(), &[], "echo over tls");
     shipment.until_printed("over tls", Duration::from_secs(60));
     shipment.stop();
     assert_eq!(shipment.messages(), ["over tls"]);
 
-    std::fs::remove_file(keys.join("cert.pem")).unwrap();
+    std::fs::remove_file(keys.0.join("cert.pem")).unwrap();
     let pipeline = "input { docker { read => api } } output { stdout { } }";
     let mut refused =
         environment.iter().fold(crate::harness::Agent::new("tls-refused", pipeline), |agent, (name, value)| {
@@ -324,7 +324,6 @@ fn an_engine_behind_tls_is_read_by_whoever_has_the_keys() {
     let said = refused.wait_for_log("can't be read; it is tried again", Duration::from_secs(30));
     assert!(said.contains(&format!("127.0.0.1:{port}")) && said.contains("alert: "), "{said}");
     refused.kill();
-    std::fs::remove_dir_all(keys).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `elkhound doctor` on real parts, and where there are none.
 
-use crate::harness::{Container, Elasticsearch, elkhound, elkhound_in, from_rig};
+use crate::harness::{Container, Elasticsearch, Folder, elkhound, elkhound_in, from_rig};
 
 fn pipeline(docker: &str, url: &str) -> String {
     format!("input {{ docker {{ {docker} }} }} output {{ elasticsearch {{ hosts => [\"{url}\"] index => \"i\" }} }}")
@@ -8,17 +8,16 @@ fn pipeline(docker: &str, url: &str) -> String {
 
 #[test]
 fn what_is_not_there_is_told_with_a_remedy() {
-    let folder = std::env::temp_dir().join(format!("elkhound-doctor-{}", std::process::id()));
-    let path = folder.to_string_lossy();
+    let folder = Folder::new("doctor-nothing");
+    let path = folder.text();
     let text = pipeline("host => \"unix:///nowhere/docker.sock\"", "http://127.0.0.1:1");
-    let output = elkhound(&["doctor", "-e", &text, "--path.data", &path], "");
+    let output = elkhound(&["doctor", "-e", &text, "--path.data", path], "");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with("ok       1 pipeline can be run\n"), "{said}");
     for text in ["/nowhere/docker.sock", "help: mount /var/run/docker.sock", "http://127.0.0.1:1/ can't be reached"] {
         assert!(said.contains(text), "{text}: {said}");
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -30,8 +29,8 @@ fn log_settings_that_lose_lines_are_told_and_all_else_is_well() {
     let _single = Container::run(&names[1], &["--log-opt=max-size=1m", "--log-opt=max-file=1"], "echo hello");
     let _none = Container::run(&names[2], &["--log-driver=none"], "echo hello");
     let node = Elasticsearch::shared();
-    let folder = std::env::temp_dir().join(&name);
-    let arguments = ["doctor", "-e", &pipeline("", node.url()), "--path.data", &folder.to_string_lossy()];
+    let folder = Folder::new("doctor");
+    let arguments = ["doctor", "-e", &pipeline("", node.url()), "--path.data", folder.text()];
     let output = elkhound_in(&[("DOCKER_HOST", &from_rig("DOCKER_HOST"))], &arguments, "");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
@@ -44,5 +43,4 @@ fn log_settings_that_lose_lines_are_told_and_all_else_is_well() {
         assert!(said.contains(&text), "{text}: {said}");
     }
     assert!(!said.contains(&names[0]), "{said}");
-    std::fs::remove_dir_all(&folder).unwrap();
 }

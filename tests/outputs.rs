@@ -8,8 +8,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, elkhound, eventually};
-use crate::inputs::{Folder, address, self_signed};
+use crate::harness::{Agent, Folder, elkhound, eventually};
+use crate::inputs::{address, self_signed};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

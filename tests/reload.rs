@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Elasticsearch, Scenario, eventually, signal};
-use crate::inputs::{Folder, address};
+use crate::harness::{Agent, Elasticsearch, Folder, Scenario, eventually, signal};
+use crate::inputs::address;
 
 const LIMIT: Duration = Duration::from_secs(60);
 

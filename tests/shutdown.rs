@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, signal};
-use crate::inputs::Folder;
+use crate::harness::{Agent, Folder, signal};
 use crate::reload::{append, assert_once, file, versioned};
 
 const LIMIT: Duration = Duration::from_secs(60);

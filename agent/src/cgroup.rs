@@ -33,35 +33,20 @@ fn limit(root: &Path, line: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
+    use crate::scratch::Folder;
 
-    /// A tree of control groups, gone after the test.
-    struct Tree(PathBuf);
-
-    impl Tree {
-        fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let root = std::env::temp_dir().join(format!("elkhound-cgroup-{name}-{}", std::process::id()));
-            for (path, text) in files {
-                let path = root.join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
-            }
-            Self(root)
-        }
-    }
-
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    /// A tree of control groups.
+    fn tree(name: &str, files: &[(&str, &str)]) -> Folder {
+        let root = Folder::new(name);
+        files.iter().for_each(|(path, text)| root.write(path, text));
+        root
     }
 
     #[test]
     fn the_least_limit_of_the_groups_above_counts() {
-        let tree = Tree::new(
-            "2",
+        let tree = tree(
+            "cgroup-2",
             &[
                 ("memory.max", "max\n"),
                 ("a/memory.max", "1000\n"),
@@ -69,22 +54,22 @@ mod tests {
                 ("c/memory.max", "1\n"),
             ],
         );
-        assert_eq!(memory_of(&tree.0, "0::/a/b\n"), Some(1000));
-        assert_eq!(memory_of(&tree.0, "0::/\n"), None);
+        assert_eq!(memory_of(&tree, "0::/a/b\n"), Some(1000));
+        assert_eq!(memory_of(&tree, "0::/\n"), None);
         // The path is the host's, and can't be seen from within.
-        fs::write(tree.0.join("memory.max"), "5000\n").unwrap();
-        assert_eq!(memory_of(&tree.0, "0::/docker/0123\n"), Some(5000));
+        tree.write("memory.max", "5000\n");
+        assert_eq!(memory_of(&tree, "0::/docker/0123\n"), Some(5000));
     }
 
     #[test]
     fn the_first_version_has_a_tree_for_memory() {
         let none = "9223372036854771712\n";
-        let tree = Tree::new(
-            "1",
+        let tree = tree(
+            "cgroup-1",
             &[("memory/memory.limit_in_bytes", none), ("memory/docker/x/memory.limit_in_bytes", "2000\n")],
         );
         let groups = "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/\n";
-        assert_eq!(memory_of(&tree.0, groups), Some(2000));
-        assert_eq!(memory_of(&tree.0, "4:memory:/\n"), None);
+        assert_eq!(memory_of(&tree, groups), Some(2000));
+        assert_eq!(memory_of(&tree, "4:memory:/\n"), None);
     }
 }

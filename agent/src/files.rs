@@ -175,6 +175,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Folder;
 
     #[test]
     fn wildcards_match_within_a_name() {
@@ -197,32 +198,28 @@ mod tests {
 
     #[test]
     fn a_folder_is_all_its_files_but_hidden_ones_backups_and_cases() {
-        let folder = std::env::temp_dir().join(format!("elkhound-folder-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new("folder");
         for name in ["b", "a.conf", ".hidden", "a.conf~", "a.test.yml", "a.test.json"] {
-            fs::write(folder.join(name), "").unwrap();
+            folder.write(name, "");
         }
         let found = pipeline(&folder.to_string_lossy()).unwrap();
         let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.conf", "b"]);
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_glob_goes_through_folders_in_name_order() {
-        let folder = std::env::temp_dir().join(format!("elkhound-files-{}", std::process::id()));
+        let folder = Folder::new("glob");
         for name in ["b/2.conf", "a/1.conf", "a/deep/3.conf", "a/x.txt"] {
-            fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
-            fs::write(folder.join(name), "").unwrap();
+            folder.write(name, "");
         }
         let names = |pattern: &str| -> Vec<String> {
             let found = matching(&format!("{}/{pattern}", folder.display())).unwrap();
-            found.iter().map(|path| path.strip_prefix(&folder).unwrap().display().to_string()).collect()
+            found.iter().map(|path| path.strip_prefix(&*folder).unwrap().display().to_string()).collect()
         };
         assert_eq!(names("*/*.conf"), ["a/1.conf", "b/2.conf"]);
         assert_eq!(names("**/*.conf"), ["a/1.conf", "a/deep/3.conf", "b/2.conf"]);
         assert_eq!(names("a/{1.conf,x.txt}"), ["a/1.conf", "a/x.txt"]);
         assert!(names("nothing/*").is_empty());
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

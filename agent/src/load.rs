@@ -109,31 +109,24 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::scratch;
     use crate::settings::table;
 
-    /// A folder with pipelines, gone after the test.
-    struct Folder(std::path::PathBuf);
+    /// A folder with pipelines.
+    struct Folder(scratch::Folder);
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("elkhound-load-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
+            Self(scratch::Folder::new(name))
         }
 
         fn write(&self, name: &str, text: &str) {
-            fs::write(self.0.join(name), text).unwrap();
+            self.0.write(name, text);
         }
 
         fn look(&self, path: &str) -> Look {
             let given = vec![(table::find("path.config").unwrap(), self.0.join(path).display().to_string())];
             Loaded::read(RunArgs { given }).look()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 

@@ -31,6 +31,8 @@ mod percent;
 mod random;
 mod refresh;
 mod run;
+#[cfg(test)]
+mod scratch;
 mod secret;
 mod settings;
 mod stats;

@@ -85,13 +85,13 @@ fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Folder;
 
     #[test]
     fn the_environment_comes_before_files_and_named_files_before_docker_secrets() {
-        let folder = std::env::temp_dir().join(format!("elkhound-variables-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new("variables");
         for (name, text) in [("FROM_DOCKER", "one\n"), ("small_letters", "two\r\n"), ("named", "three\n\n")] {
-            fs::write(folder.join(name), text).unwrap();
+            folder.write(name, text);
         }
         let named = folder.join("named").to_string_lossy().into_owned();
         let environment = |name: &str| match name {
@@ -105,7 +105,6 @@ mod tests {
             .into_iter()
             .map(|name| variables.find(name))
             .collect();
-        fs::remove_dir_all(&folder).unwrap();
         let value = |text: &str| Ok(Some(text.to_owned()));
         assert_eq!(found[..4], [value("set"), value("three\n"), value("one"), value("two")]);
         assert_eq!(found[4], Ok(None));

@@ -114,7 +114,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::dead_letters::store::testing::Folder;
+    use crate::scratch::Folder;
 
     #[test]
     fn lines_are_read_when_they_are_whole() {

@@ -137,7 +137,7 @@ impl Refusal {
 mod tests {
     use super::*;
     use crate::cli::RunArgs;
-    use crate::dead_letters::store::testing::Folder;
+    use crate::scratch::Folder;
     use std::fs;
 
     fn folder(name: &str) -> Folder {

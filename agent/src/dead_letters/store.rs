@@ -233,24 +233,6 @@ fn since(earlier: Timestamp, now: Timestamp) -> Duration {
 pub(super) mod testing {
     use super::*;
 
-    /// A folder of a test, removed with the value.
-    pub(crate) struct Folder(pub(crate) PathBuf);
-
-    impl Folder {
-        /// An empty folder; the name must be unique among the tests.
-        pub(crate) fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("elkhound-dlq-{name}-{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
-
     /// Limits in which nothing happens by itself.
     pub(crate) fn limits(bytes: u64, policy: Policy) -> Limits {
         Limits { bytes, policy, age: None, flush: Duration::from_secs(3600) }
@@ -259,8 +241,9 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{Folder, limits};
+    use super::testing::limits;
     use super::*;
+    use crate::scratch::Folder;
 
     const NOW: Timestamp = Timestamp::new(2_000_000_000, 0);
 

@@ -430,15 +430,14 @@ async fn save(position: Weak<Position>) {
 mod tests {
     use super::*;
     use crate::dead_letters::entry::Refusal;
+    use crate::scratch;
     use std::fs;
 
-    struct Folder(PathBuf);
+    struct Folder(scratch::Folder);
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("elkhound-dlq-input-{name}-{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder)
+            Self(scratch::Folder::new(name))
         }
 
         /// Adds entries with these numbers, written at so many seconds, and `tail` behind them.
@@ -453,13 +452,7 @@ mod tests {
         }
 
         fn reader(&self, place: Place) -> Reader {
-            Reader { folder: self.0.clone(), place, wanted: Wanted::default(), lines: None }
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
+            Reader { folder: self.0.to_path_buf(), place, wanted: Wanted::default(), lines: None }
         }
     }
 
@@ -510,7 +503,7 @@ mod tests {
             folder.write(segment, 0..1, "");
         }
         let sincedb = folder.0.join("state/sincedb");
-        let position = Position::new(Place::default(), Some(sincedb.clone()), Some(folder.0.clone()));
+        let position = Position::new(Place::default(), Some(sincedb.clone()), Some(folder.0.to_path_buf()));
         let chunks = [1, 2, 3].map(|segment| position.state().window.open(Place { segment, offset: 5 }));
         position.settled(chunks[1]);
         position.save().unwrap();

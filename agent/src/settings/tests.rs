@@ -1,30 +1,15 @@
 //! Settings over all their places: which holds, and what is told of a mistake.
-
-use std::fs;
-
 use elkhound_config::env::Lookup;
 
 use super::*;
+use crate::scratch::Folder;
 use crate::settings::table;
 
-/// A folder of settings files, removed with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn with(name: &str, files: &[(&str, &str)]) -> Self {
-        let folder = std::env::temp_dir().join(format!("elkhound-settings-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in files {
-            fs::write(folder.join(name), text).unwrap();
-        }
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
+/// A folder of settings files.
+fn folder(name: &str, files: &[(&str, &str)]) -> Folder {
+    let folder = Folder::new(name);
+    files.iter().for_each(|(name, text)| folder.write(name, text));
+    folder
 }
 
 fn args(flags: &[(&str, &str)]) -> RunArgs {
@@ -63,7 +48,7 @@ fn what_is_in_flight_fits_into_the_container() {
 
 #[test]
 fn flags_hold_before_the_environment_and_that_before_files() {
-    let folder = Folder::with(
+    let folder = folder(
         "layers",
         &[(
             "logstash.yml",
@@ -92,7 +77,7 @@ fn flags_hold_before_the_environment_and_that_before_files() {
 
 #[test]
 fn elkhounds_own_file_holds_alone() {
-    let folder = Folder::with("own", &[("elkhound.yml", "pipeline.workers: 2\n"), ("logstash.yml", "nonsense: 1\n")]);
+    let folder = folder("own", &[("elkhound.yml", "pipeline.workers: 2\n"), ("logstash.yml", "nonsense: 1\n")]);
     let path = folder.0.to_string_lossy().into_owned();
     let mut given = given(&[("path.settings", &path), ("config.string", "")], &nothing);
     assert_eq!(given.meant().pipelines[0].workers, 2);
@@ -101,7 +86,7 @@ fn elkhounds_own_file_holds_alone() {
 #[test]
 fn each_pipeline_has_settings_of_its_own_above_the_common_ones() {
     let list = "- pipeline.id: a\n  path.config: /a\n  pipeline.workers: 1\n- pipeline.id: b\n  config.string: b\n";
-    let folder = Folder::with("pipelines", &[("pipelines.yml", list), ("elkhound.yml", "pipeline.batch.size: 9\n")]);
+    let folder = folder("pipelines", &[("pipelines.yml", list), ("elkhound.yml", "pipeline.batch.size: 9\n")]);
     let path = folder.0.to_string_lossy().into_owned();
     let mut several = given(&[("path.settings", &path), ("pipeline.workers", "3")], &nothing);
     let settings = several.meant();

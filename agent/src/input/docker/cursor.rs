@@ -225,25 +225,18 @@ fn checksum(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch;
 
-    /// A folder that is gone after the test.
-    struct Folder(PathBuf);
+    /// A folder with cursors.
+    struct Folder(scratch::Folder);
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("elkhound-cursor-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
+            Self(scratch::Folder::new(name))
         }
 
         fn file(&self) -> PathBuf {
             self.0.join("docker.cursors")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -271,7 +264,7 @@ mod tests {
         let mut containers = again.containers();
         containers.sort();
         assert_eq!(containers, ["a", "c"]);
-        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside the file");
+        assert_eq!(fs::read_dir(&*folder.0).unwrap().count(), 1, "nothing is left beside the file");
     }
 
     #[test]

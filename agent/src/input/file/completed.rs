@@ -50,11 +50,11 @@ pub(super) fn check_archive(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Folder;
 
     #[test]
     fn a_file_that_can_not_be_logged_is_not_deleted() {
-        let folder = std::env::temp_dir().join(format!("elkhound-completed-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new("completed");
         let (file, log) = (folder.join("a.log"), folder.join("done"));
         fs::write(&file, "").unwrap();
         let nowhere = Completed { log: Some(folder.join("none/done")), delete: true };
@@ -62,6 +62,5 @@ mod tests {
         let completed = Completed { log: Some(log.clone()), delete: true };
         assert!(completed.act(&file) && !file.exists());
         assert_eq!(fs::read_to_string(log).unwrap(), format!("{}\n", file.display()));
-        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -191,14 +191,9 @@ fn decode(line: &str, now: f64) -> Option<(FileId, Record)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Folder;
 
     const WEEKS: Duration = Duration::from_secs(14 * 86_400);
-
-    fn scratch(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("elkhound-sincedb-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        folder
-    }
 
     fn id(inode: u64) -> FileId {
         FileId { inode, major: 0, minor: 64_768 }
@@ -221,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_was_saved_is_found_again_and_what_is_old_is_left_out() {
-        let folder = scratch("again");
+        let folder = Folder::new("again");
         let path = folder.join("sincedb");
         fs::write(&path, "1 0 64768 10 1000000000.0 /old\nnonsense\n").unwrap();
         let (sincedb, damaged) = Sincedb::open(&path, WEEKS).unwrap();
@@ -234,18 +229,16 @@ mod tests {
         sincedb.forget(id(2));
         drop(sincedb);
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn what_is_no_plain_file_is_never_replaced() {
-        let folder = scratch("null");
+        let folder = Folder::new("null");
         let link = folder.join("null");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         let (sincedb, _) = Sincedb::open(&link, WEEKS).unwrap();
         sincedb.advance(id(2), Path::new("/x"), 5);
         sincedb.save().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -138,7 +138,6 @@ impl ServerCertVerifier for Looker {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::process::Command;
 
     use tokio_rustls::TlsAcceptor;
@@ -148,6 +147,7 @@ mod tests {
     use super::super::client::{Client, Connection};
     use super::super::fake::Fake;
     use super::*;
+    use crate::scratch;
 
     #[test]
     fn fingerprints_as_people_write_them() {
@@ -162,13 +162,11 @@ mod tests {
     }
 
     /// An authority, and certificates that it has signed for the server and for us.
-    struct Certificates(PathBuf);
+    struct Certificates(scratch::Folder);
 
     impl Certificates {
         fn make() -> Self {
-            let folder = std::env::temp_dir().join(format!("elkhound-chain-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            let made = Self(folder);
+            let made = Self(scratch::Folder::new("certificates"));
             made.openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt");
             std::fs::write(made.0.join("names"), "subjectAltName=IP:127.0.0.1").unwrap();
             for name in ["server", "agent"] {
@@ -183,7 +181,7 @@ mod tests {
         }
 
         fn openssl(&self, arguments: &str) {
-            let made = Command::new("openssl").args(arguments.split(' ')).current_dir(&self.0).output();
+            let made = Command::new("openssl").args(arguments.split(' ')).current_dir(&*self.0).output();
             let made = made.expect("the program openssl; install it");
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
@@ -212,12 +210,6 @@ mod tests {
                 )
                 .unwrap();
             TlsAcceptor::from(Arc::new(config))
-        }
-    }
-
-    impl Drop for Certificates {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).unwrap();
         }
     }
 

@@ -242,6 +242,7 @@ mod tests {
     use crate::dead_letters::entry::Entry;
     use crate::dead_letters::{Limits, Policy, Settings};
     use crate::output::elasticsearch::answer::ItemError;
+    use crate::scratch::Folder;
 
     fn letterbox(folder: &std::path::Path) -> Letterbox {
         let limits = Limits { bytes: 1 << 20, policy: Policy::DropNewer, age: None, flush: Duration::from_secs(60) };
@@ -261,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_can_be_of_use_again_is_kept() {
-        let folder = std::env::temp_dir().join(format!("elkhound-refused-{}", std::process::id()));
+        let folder = Folder::new("refused");
         let letters = letterbox(&folder);
         let again = Aside { metadata: b"{\"dead_letter_queue\":{}}".to_vec(), ..Aside::default() };
         let metadata = Aside { metadata: b"{\"m\":2}".to_vec(), ..Aside::default() };
@@ -276,7 +277,6 @@ mod tests {
         assert_eq!((first.action.as_str(), first.document_id.as_str(), first.index.as_str()), ("create", "7", "i"));
         assert_eq!(entries[0].fields.get("n"), Some(&1.into()));
         assert!(entries[1].fields.contains("@metadata"));
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]

@@ -290,19 +290,18 @@ mod tests {
     use flate2::read::MultiGzDecoder;
 
     use super::*;
+    use crate::scratch;
 
-    struct Folder(PathBuf);
+    struct Folder(scratch::Folder);
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("elkhound-file-output-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
+            Self(scratch::Folder::new(name))
         }
 
         fn files(&self, change: impl FnOnce(&mut Rules)) -> Files {
             let mut rules = Rules {
-                root: Some(self.0.clone()),
+                root: Some(self.0.to_path_buf()),
                 failure: self.0.join("failures"),
                 create: true,
                 stale: Duration::from_secs(10),
@@ -322,12 +321,6 @@ mod tests {
 
         fn mode(&self, name: &str) -> u32 {
             fs::metadata(self.0.join(name)).unwrap().permissions().mode() & 0o7777
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _gone = fs::remove_dir_all(&self.0);
         }
     }
 

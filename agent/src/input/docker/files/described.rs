@@ -52,11 +52,11 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::scratch::Folder;
 
     #[test]
     fn a_container_is_described_by_the_files_beside_its_log() {
-        let folder = std::env::temp_dir().join(format!("elkhound-described-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new("described");
         let log = folder.join("abc-json.log");
         assert_eq!(described(&log).name, "abc");
         let config = r#"{"ID":"abcdef","Name":"/web","Config":{"Image":"web:1","Env":["A=b"],"Labels":{"team":"shop"},"Tty":false}}"#;
@@ -73,6 +73,5 @@ mod tests {
             (container.variable("A"), container.labels.get("team").map(String::as_str)),
             (Some("b"), Some("shop"))
         );
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

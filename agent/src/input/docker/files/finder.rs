@@ -103,11 +103,11 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::scratch::Folder;
 
     #[tokio::test]
     async fn a_log_that_comes_long_after_its_folder_is_told_and_a_quiet_host_is_left_alone() {
-        let folder = std::env::temp_dir().join(format!("elkhound-finder-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
+        let folder = Folder::new("finder");
         fs::create_dir_all(folder.join("a")).unwrap();
         let mut watcher = Watcher::new();
         let mut finder = Finder::new(&format!("{}/*/*-json.log", folder.display()));
@@ -125,6 +125,5 @@ mod tests {
         assert_eq!(finder.due(again + OFTEN, &mut watcher), Some(false));
         finder.watch([folder.join("a/a-json.log")].iter(), &mut watcher);
         assert!(finder.next() > again + DISCOVER, "nothing is without a log");
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -186,24 +186,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-
-    /// A folder of its own for a test, removed when dropped.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("elkhound-watch-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::scratch::Folder;
 
     async fn next(watcher: &mut Watcher) -> Changed {
         timeout(Duration::from_secs(10), watcher.changed()).await.expect("the kernel tells");

@@ -11,15 +11,14 @@ use elkhound_pipeline::map::Map;
 use super::*;
 use crate::input::docker::cursor::Cursors;
 use crate::input::docker::position::{Gap, Position, Stream};
+use crate::scratch;
 
-/// A folder with one log, removed with the value.
-struct Folder(PathBuf);
+/// A folder with one log.
+struct Folder(scratch::Folder);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("elkhound-files-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+        Self(scratch::Folder::new(name))
     }
 
     fn log(&self) -> PathBuf {
@@ -64,12 +63,6 @@ impl Folder {
         encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
         encoder.finish().unwrap();
         fs::remove_file(plain).unwrap();
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
