@@ -26,6 +26,23 @@ fn a_reader_that_has_read_enough_is_nobodys_trouble() {
 }
 
 #[test]
+fn the_log_has_the_form_and_the_level_that_are_asked_for() {
+    let said = |flags: &[&str]| {
+        let pipeline = ["-e", "input { generator { count => 1 } } output { null { } }"];
+        let output = elkhound(&[&pipeline, flags].concat(), "");
+        assert!(output.status.success(), "{flags:?}: {}", output.status);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let plain = said(&[]);
+    assert!(plain.contains(" INFO elkhound has stopped\n"), "{plain}");
+    let json = said(&["--log.format", "json"]);
+    let entries: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = entries.last().unwrap();
+    assert_eq!((&last["level"], &last["message"]), (&"INFO".into(), &"elkhound has stopped".into()));
+    assert_eq!(said(&["--log.level", "error"]), "");
+}
+
+#[test]
 fn an_unknown_flag_is_named() {
     let output = elkhound(&["--path.confg", "x"], "");
     let said = String::from_utf8(output.stderr).unwrap();
