@@ -176,7 +176,7 @@ impl Pipelines {
             return error!("the settings are broken; all pipelines go on as they were\n{}", mistakes.concat());
         }
         self.round += 1;
-        let (wanted, made) = self.sound(loaded, all);
+        let (wanted, made) = self.sound(&loaded, all);
         if !made.is_sound() {
             let shown = wanted.iter().zip(&made.diagnostics).map(|(wanted, found)| rendered(found, &wanted.source));
             let shown: String = shown.collect();
@@ -187,7 +187,7 @@ impl Pipelines {
     }
 
     /// What is wanted, with what runs now in place of what is broken or can't be loaded again.
-    fn sound(&mut self, loaded: Loaded, all: bool) -> (Vec<Wanted>, Made) {
+    fn sound(&mut self, loaded: &Loaded, all: bool) -> (Vec<Wanted>, Made) {
         let given = loaded.settings.pipelines.iter().zip(loaded.sources()).zip(&self.seen.pipelines);
         let wanted: Vec<Wanted> = given
             .map(|((settings, source), (_, print))| Wanted { settings: settings.clone(), source, print: *print })
