@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Agent, Elasticsearch, elkhound};
+use crate::harness::{Agent, Elasticsearch, Folder, Scenario, elkhound};
 
 #[test]
 #[ignore = "needs the rig: make test"]
@@ -36,6 +36,34 @@ fn a_mapping_conflict_is_logged_and_every_other_event_arrives() {
     numbers.sort_unstable();
     elasticsearch.remove(&index);
     assert_eq!(numbers, (1..=300).filter(|n| n % 100 != 0).collect::<Vec<u64>>());
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_cluster_without_room_is_told_and_its_lines_wait() {
+    const LOOKS_AT_DISKS: &str = "cluster.routing.allocation.disk.threshold_enabled";
+    // In bytes that must be free, more than any disk has.
+    let full = [
+        &format!("{LOOKS_AT_DISKS}=true"),
+        "cluster.routing.allocation.disk.watermark.low=100pb",
+        "cluster.routing.allocation.disk.watermark.high=100pb",
+        "cluster.routing.allocation.disk.watermark.flood_stage=1b",
+    ];
+    let node = Elasticsearch::own("room", &full);
+    let url = node.url().to_owned();
+    let mut run = Scenario::new("room").lines(100).through(url.clone(), "timeout => 6").start(node);
+    let said = run.agent.wait_for_log("unavailable_shards_exception", Duration::from_secs(60));
+    assert!(said.contains("_cluster/allocation/explain"), "{said}");
+
+    let pipeline = format!("input {{ stdin {{ }} }} output {{ elasticsearch {{ hosts => \"{url}\" index => \"i\" }} }}");
+    let data = Folder::new("room");
+    let doctor = elkhound(&["doctor", "-e", &pipeline, "--path.data", data.text()], "");
+    let found = String::from_utf8(doctor.stdout).unwrap();
+    let warned = found.contains(&format!("warning  the cluster at {url}/ is red"));
+    assert!(warned, "{found}{}", String::from_utf8_lossy(&doctor.stderr));
+
+    run.elasticsearch.set(LOOKS_AT_DISKS, "false");
+    run.assert_exactly_once();
 }
 
 #[test]

@@ -133,6 +133,11 @@ impl Elasticsearch {
         }
     }
 
+    /// Changes a setting of the cluster while it runs.
+    pub(crate) fn set(&self, setting: &str, value: &str) {
+        self.expect("PUT", "_cluster/settings", Some(&json!({ "transient": { setting: value } })));
+    }
+
     /// Creates an index with these properties in its mapping.
     pub(crate) fn create_index(&self, index: &str, properties: &Value) {
         self.expect("PUT", index, Some(&json!({ "mappings": { "properties": properties } })));

@@ -3,6 +3,8 @@
 //! Each host has a transport of its own (the official client's, which is reqwest with a connection pool and resolves names at each new
 //! connection). Hosts are taken in turn; one that fails is left alone for a while ([`super::breaker`]) as long as another is left.
 
+mod examine;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,9 +30,6 @@ use super::fingerprint::{self, Fingerprint};
 use super::managed::Product;
 use crate::finding::Finding;
 use crate::percent::percent_decoded;
-
-/// How long an answer may take when somebody waits for it before a terminal.
-const EXAMINATION: Duration = Duration::from_secs(5);
 
 /// How to connect.
 #[derive(Clone, Debug, Default)]
@@ -207,7 +206,7 @@ impl Client {
     pub(crate) async fn examine(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for host in &self.hosts {
-            found.push(host.examine().await);
+            found.extend(host.examine().await);
         }
         found
     }
@@ -250,7 +249,12 @@ impl Host {
         let path = self.bulk_path.as_deref().unwrap_or(by_version);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        self.send(Method::Post, path, headers, &[("filter_path", FILTER_PATH)], Some(body), timeout).await
+        let patience = patience(timeout);
+        let mut query = vec![("filter_path", FILTER_PATH)];
+        if !self.parameters.iter().any(|(name, _)| name == "timeout") {
+            query.push(("timeout", &patience));
+        }
+        self.send(Method::Post, path, headers, &query, Some(body), timeout).await
     }
 
     async fn product(&self, timeout: Duration) -> Result<Product, RequestError> {
@@ -323,27 +327,6 @@ impl Host {
         Ok(transport)
     }
 
-    async fn examine(&self) -> Finding {
-        let url = &self.url;
-        match self.send(Method::Get, "", HeaderMap::new(), &[], None, EXAMINATION).await {
-            Ok(body) => match serde_json::from_slice::<Root>(&body) {
-                Ok(Root { version }) if !version.number.is_empty() => {
-                    let name = if version.distribution.is_empty() { "Elasticsearch" } else { &version.distribution };
-                    Finding::good(format!("{url} is {name} {}", version.number))
-                }
-                _ => Finding::bad(format!("{url} answers, but not as Elasticsearch does"), "correct `hosts`"),
-            },
-            Err(error @ RequestError::Refused { status: 401 | 403, .. }) => Finding::bad(
-                error.to_string(),
-                "correct user and password, or api_key; the user needs `monitor` on the cluster, and `create_doc` and `auto_configure` on its indices",
-            ),
-            Err(error) => Finding::bad(
-                error.to_string(),
-                "see that it runs, that its name can be looked up from here, and that `hosts` has the right scheme and port",
-            ),
-        }
-    }
-
     fn forget_transport(&self) {
         if let Some(pinned) = &self.pinned {
             *pinned.made() = None;
@@ -384,6 +367,12 @@ fn transport(
         None => builder.disable_proxy(),
     };
     builder.build().map_err(|error| format!("the connection to {host} can't be prepared: {error}"))
+}
+
+/// How long Elasticsearch may wait for a shard. Its own default is a minute, behind half a minute for an index that it has to make: no answer of ours would
+/// be in time, and its reason would never be read.
+fn patience(timeout: Duration) -> String {
+    format!("{}ms", timeout.as_millis() / 3)
 }
 
 fn login_of(url: &Url) -> Option<Credentials> {
@@ -452,9 +441,14 @@ fn from_host(url: &Url, path: &str) -> String {
     format!("{}{path}", "../".repeat(url.path().matches('/').count().saturating_sub(1)))
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line. The host is named beside it, and the rest of the URL is ours.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
+    if let Some((before, after)) = text.split_once(" for url (")
+        && let Some((_, after)) = after.split_once(')')
+    {
+        text = format!("{before}{after}");
+    }
     let mut cause = error.source();
     while let Some(error) = cause {
         let next = error.to_string();
@@ -496,6 +490,16 @@ mod tests {
             let base = Url::parse(base).unwrap();
             assert_eq!(base.join(&from_host(&base, "b/_bulk")).unwrap().as_str(), expected);
         }
+    }
+
+    #[test]
+    fn an_error_is_told_without_the_url() {
+        let told = |text: &str| chain(&std::io::Error::other(text.to_owned()));
+        assert_eq!(
+            told("error sending request for url (http://h/_bulk?filter_path=errors): too late"),
+            "error sending request: too late"
+        );
+        assert_eq!(told("closed"), "closed");
     }
 
     #[test]

@@ -218,7 +218,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option("template_name", OptionKind::String, "the alias, or ecs-logstash", "the template's name"),
     option("template_overwrite", OptionKind::Boolean, "false", "replace a template of this name that is there already"),
-    option("timeout", OptionKind::Number, "60", "how long an answer may take, in seconds"),
+    option(
+        "timeout",
+        OptionKind::Number,
+        "60",
+        "how long an answer may take, in seconds; a third of it may pass in waiting for a shard",
+    ),
     option("upsert", OptionKind::String, "", "update: the document when there is none, as JSON, with references"),
     option("user", OptionKind::String, "", "user name"),
     option("validate_after_inactivity", OptionKind::Number, "", NO_EFFECT),

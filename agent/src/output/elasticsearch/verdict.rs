@@ -85,6 +85,9 @@ pub(crate) fn remedy(status: u16, error: &str) -> &'static str {
             "the index refuses the document as it is; check the reason against the index's settings and mapping"
         }
         "cluster_block_exception" => "the index is blocked, often by a full disk; free space and lift the block",
+        "unavailable_shards_exception" => {
+            "no node has the shard: one is away, or disks are nine tenths full; GET _cluster/allocation/explain tells which"
+        }
         "index_not_found_exception" => "the index is missing and may not be created; check action.auto_create_index",
         "security_exception" => "the user may not write to this index; extend its role",
         _ if status == 413 => {
