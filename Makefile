@@ -27,7 +27,7 @@ deb: static ## make the Debian package in target/
 test: toolchain ## every test: unit tests, then end to end on a real Docker engine and a real Elasticsearch
 	@$(RIG)/toolchain openssl
 	cargo test --workspace
-	$(RIG)/with-rig cargo test -p elkhound --test main -- --ignored --skip faults::soak --test-threads=2
+	$(RIG)/with-rig cargo test --workspace --test main -- --ignored --skip faults::soak --test-threads=2
 
 test-quick: toolchain ## the tests that need neither Docker nor Elasticsearch
 	@$(RIG)/toolchain openssl
@@ -35,7 +35,7 @@ test-quick: toolchain ## the tests that need neither Docker nor Elasticsearch
 
 versions: toolchain ## ship to every Elasticsearch and OpenSearch that the rig can build; VERSIONS="6 os3" names some
 	nodes=$$(mktemp -d) && trap 'rm -rf "$$nodes"' EXIT && RIG_NODES=$$nodes ES_WAIT=180 VERSIONS="$(or $(VERSIONS),6 710 7 8 9 os2 os3)" \
-	  cargo test -p elkhound --test main -- --ignored --nocapture versions::
+	  cargo test --workspace --test main -- --ignored --nocapture versions::
 
 try: build ## see it work: containers log, elkhound ships, Elasticsearch answers; sets up all it needs and cleans up
 	@$(RIG)/try
@@ -51,7 +51,7 @@ fuzz: toolchain ## throw odd texts at every parser; SECONDS_EACH=600 for longer 
 
 soak: toolchain ## let everything go wrong for an hour, seed after seed; SECONDS and SEED say how long and from where
 	SOAK_SECONDS=$(or $(SECONDS),3600) SOAK_SEED=$(or $(SEED),1000) \
-	  $(RIG)/with-rig cargo test -p elkhound --test main -- --ignored --nocapture --exact faults::soak
+	  $(RIG)/with-rig cargo test --workspace --test main -- --ignored --nocapture --exact faults::soak
 
 compare: build ## measure elkhound beside its peers; ARGS="--runs 5" and the like go to benches/compare/run
 	benches/compare/run $(ARGS)

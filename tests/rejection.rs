@@ -55,7 +55,8 @@ fn a_cluster_without_room_is_told_and_its_lines_wait() {
     let said = run.agent.wait_for_log("unavailable_shards_exception", Duration::from_secs(60));
     assert!(said.contains("_cluster/allocation/explain"), "{said}");
 
-    let pipeline = format!("input {{ stdin {{ }} }} output {{ elasticsearch {{ hosts => \"{url}\" index => \"i\" }} }}");
+    let pipeline =
+        format!("input {{ stdin {{ }} }} output {{ elasticsearch {{ hosts => \"{url}\" index => \"i\" }} }}");
     let data = Folder::new("room");
     let doctor = elkhound(&["doctor", "-e", &pipeline, "--path.data", data.text()], "");
     let found = String::from_utf8(doctor.stdout).unwrap();
