@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use elkhound_pipeline::flow::meter::add;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -33,6 +34,7 @@ use self::store::Store;
 pub(crate) use self::store::{Limits, Policy};
 use crate::clock;
 use crate::limit::Limit;
+use crate::stats::dead_letters::DeadLetterMeter;
 
 /// Where a pipeline's queue is, and how much it may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +52,16 @@ pub(crate) struct DeadLetters {
     store: Mutex<Option<Store>>,
     started: AtomicBool,
     full: Limit,
+    meter: Arc<DeadLetterMeter>,
 }
 
 impl DeadLetters {
     /// The queue that these settings are of.
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, store: Mutex::new(None), started: AtomicBool::new(false), full: Limit::new() }
+        let Limits { bytes, policy, .. } = settings.limits;
+        let meter = DeadLetterMeter::new(bytes, policy.name());
+        let (store, started) = (Mutex::new(None), AtomicBool::new(false));
+        Self { settings, store, started, full: Limit::new(), meter: Arc::new(meter) }
     }
 
     /// Opens the folder, and from then on closes and removes segments when it is time to. Further calls do nothing.
@@ -74,10 +80,16 @@ impl DeadLetters {
     /// # Errors
     /// When the disk does not take them; what is left in `lines` is to be tried again.
     pub(crate) fn keep(&self, lines: &mut VecDeque<Vec<u8>>) -> io::Result<()> {
-        let mut told = store::Told::default();
+        let (mut told, given) = (store::Told::default(), lines.len());
         let result = self.with_store(|store| store.append(lines, clock::now(), &mut told));
+        add(&self.meter.kept, (given - lines.len() - told.refused) as u64);
         self.tell(&told);
         result
+    }
+
+    /// Where it is counted what becomes of it.
+    pub(crate) fn meter(&self) -> Arc<DeadLetterMeter> {
+        Arc::clone(&self.meter)
     }
 
     /// Where it is, for messages.
@@ -94,16 +106,27 @@ impl DeadLetters {
 
     fn with_store(&self, act: impl FnOnce(&mut Store) -> io::Result<()>) -> io::Result<()> {
         let mut guard = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = match &mut *guard {
+        let result = self.opened(&mut guard).and_then(|store| {
+            let result = act(store);
+            self.meter.holds(store.bytes());
+            result
+        });
+        self.meter.ended(result.as_ref().err().map(ToString::to_string));
+        result
+    }
+
+    fn opened<'a>(&self, store: &'a mut Option<Store>) -> io::Result<&'a mut Store> {
+        Ok(match store {
             Some(store) => store,
             none => none.insert(Store::open(&self.settings.folder, self.settings.limits)?),
-        };
-        act(store)
+        })
     }
 
     fn tell(&self, told: &store::Told) {
         let &store::Told { refused, removed, expired } = told;
         let folder = self.settings.folder.display();
+        add(&self.meter.dropped, (refused + removed) as u64);
+        add(&self.meter.expired, expired as u64);
         if expired > 0 {
             info!(%folder, entries = expired, "entries of the dead letter queue have reached dead_letter_queue.retain.age and are gone");
         }
@@ -138,5 +161,41 @@ async fn tend(queue: Weak<DeadLetters>, every: Duration) {
         {
             warn!(folder = place, reason = %error, suppressed, "the dead letter queue can't be opened; see that its folder can be written to");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use elkhound_pipeline::flow::meter::read;
+
+    use super::store::testing::limits;
+    use super::*;
+    use crate::scratch::Folder;
+
+    #[test]
+    fn what_is_kept_and_what_is_lost_is_counted() {
+        let folder = Folder::new("letters-counted");
+        let settings = Settings { folder: folder.to_path_buf(), limits: limits(25, Policy::DropNewer) };
+        let queue = DeadLetters::new(settings);
+        let mut lines: VecDeque<Vec<u8>> = (0..3).map(|number| format!("{number:09}\n").into_bytes()).collect();
+        queue.keep(&mut lines).unwrap();
+        let meter = queue.meter();
+        assert_eq!((read(&meter.kept), read(&meter.dropped), meter.bytes()), (2, 1, 20));
+        assert_eq!((meter.policy, meter.max_bytes, meter.trouble()), ("drop_newer", 25, None));
+    }
+
+    #[test]
+    fn a_folder_that_takes_nothing_is_told_until_it_does() {
+        let folder = Folder::new("letters-trouble");
+        let place = folder.join("queue");
+        std::fs::write(&place, "in the way").unwrap();
+        let queue = DeadLetters::new(Settings { folder: place.clone(), limits: limits(100, Policy::DropNewer) });
+        let mut lines = VecDeque::from([b"1\n".to_vec()]);
+        assert!(queue.keep(&mut lines).is_err());
+        assert_eq!((lines.len(), read(&queue.meter().kept)), (1, 0));
+        assert!(queue.meter().trouble().is_some());
+        std::fs::remove_file(&place).unwrap();
+        queue.keep(&mut lines).unwrap();
+        assert_eq!((read(&queue.meter().kept), queue.meter().trouble()), (1, None));
     }
 }

@@ -22,6 +22,7 @@ use crate::input::{self, Input};
 use crate::limit::Limit;
 use crate::output::{self, Output};
 use crate::settings::{Mistake, PipelineSettings, PipelineText, Settings};
+use crate::stats::dead_letters::DeadLetterMeter;
 use crate::{clock, files, host, variables};
 
 /// A pipeline with its inputs and outputs made, ready to run.
@@ -34,6 +35,8 @@ pub(crate) struct Line {
     pub(crate) outputs: Vec<Box<dyn Output>>,
     /// What inputs and outputs are called, in the same order.
     pub(crate) names: (Vec<Named>, Vec<Named>),
+    /// What its dead letter queue tells of itself.
+    pub(crate) dead_letters: Option<Arc<DeadLetterMeter>>,
     /// Cancelled to make the outputs give up.
     pub(crate) give_up: CancellationToken,
 }
@@ -139,6 +142,8 @@ fn make_one(
     let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
     let give_up = shared.ground.give_up.child_token();
+    let letters = pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings)));
+    let dead_letters = letters.as_ref().map(|queue| queue.meter());
     let world = output::World {
         setup: &setup,
         runtime: shared.ground.runtime.clone(),
@@ -147,7 +152,7 @@ fn make_one(
         pipeline: number,
         number: 0,
         claims: Arc::default(),
-        dead_letters: pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings))),
+        dead_letters: letters,
     };
     let (host, round) = (shared.host, shared.ground.round);
     let mut maker = Maker { setup: &setup, data: &data, host, round, world: &world, diagnostics: &mut diagnostics };
@@ -157,7 +162,7 @@ fn make_one(
     let outputs =
         compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
     let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
-    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, give_up }, diagnostics)
+    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, dead_letters, give_up }, diagnostics)
 }
 
 /// How many inputs of the same kind stand before `plugin`. That names its state, so that one of another kind may come and go.

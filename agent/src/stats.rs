@@ -19,11 +19,13 @@ use crate::line::Named;
 use crate::settings::PipelineSettings;
 
 pub(crate) mod containers;
+pub(crate) mod dead_letters;
 pub(crate) mod delivery;
 mod reloads;
 pub(crate) mod tap;
 
 use containers::Containers;
+use dead_letters::DeadLetterMeter;
 use delivery::Delivery;
 pub(crate) use reloads::Reloads;
 use tap::Tap;
@@ -115,8 +117,8 @@ pub(crate) struct PipelineStats {
     pub(crate) batch_size: usize,
     /// How long a worker waits for as many.
     pub(crate) batch_delay: Duration,
-    /// Whether documents that are refused for good are kept.
-    pub(crate) keeps_dead_letters: bool,
+    /// Its dead letter queue, where documents that are refused for good are kept.
+    pub(crate) dead_letters: Option<Arc<DeadLetterMeter>>,
     /// When it was started.
     pub(crate) started: Instant,
     /// Its filters, with their counters.
@@ -140,6 +142,7 @@ impl PipelineStats {
         settings: &PipelineSettings,
         (inputs, outputs): (&[Named], &[Named]),
         plan: &Arc<Plan>,
+        dead_letters: Option<Arc<DeadLetterMeter>>,
         budget: Budget,
         stats: &Stats,
     ) -> Self {
@@ -148,7 +151,7 @@ impl PipelineStats {
             workers: settings.workers,
             batch_size: settings.batch_size,
             batch_delay: settings.batch_delay,
-            keeps_dead_letters: settings.dead_letters.is_some(),
+            dead_letters,
             started: Instant::now(),
             plan: Arc::clone(plan),
             flow: Arc::new(FlowMeter::new(outputs.len())),

@@ -13,6 +13,7 @@ use super::health;
 use super::machine::Process;
 use crate::clock;
 use crate::stats::containers::ContainerStats;
+use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::{InputStats, OutputStats, PipelineStats, State as Doing};
 
 /// What `/metrics` is.
@@ -40,6 +41,9 @@ const METRICS: &[Row] = &[
     ("elkhound_container_last_line_timestamp_seconds", Gauge, "Time of a container's last line."),
     ("elkhound_container_lines_total", Counter, "Lines of a container."),
     ("elkhound_container_suppressed_lines_total", Counter, "Lines that were left out because there were too many."),
+    ("elkhound_dead_letter_queue_bytes", Gauge, "Bytes of the segments of a dead letter queue."),
+    ("elkhound_dead_letter_queue_entries_total", Counter, "Entries by what became of them: kept, dropped, expired."),
+    ("elkhound_dead_letter_queue_max_bytes", Gauge, "The most bytes that a dead letter queue may have."),
     ("elkhound_filter_duration_seconds_total", Counter, "Time that a filter has worked, as sampled."),
     ("elkhound_filter_events_in_total", Counter, "Events that went into a filter."),
     ("elkhound_filter_events_out_total", Counter, "Events that came out of a filter."),
@@ -118,9 +122,20 @@ fn of_pipeline(pipeline: &PipelineStats, labels: &Labels, samples: &mut Samples)
     for (result, count) in reloads {
         samples.count("elkhound_pipeline_reloads_total", &labels.with("result", result), read(count));
     }
+    if let Some(letters) = &pipeline.dead_letters {
+        of_dead_letters(letters, labels, samples);
+    }
     let conditions = pipeline.plan.conditions();
     for (kind, count) in [("incomparable", &conditions.incomparable), ("given_up", &conditions.given_up)] {
         samples.count("elkhound_condition_trouble_total", &labels.with("kind", kind), read(count));
+    }
+}
+
+fn of_dead_letters(queue: &DeadLetterMeter, labels: &Labels, samples: &mut Samples) {
+    samples.count("elkhound_dead_letter_queue_bytes", labels, queue.bytes());
+    samples.count("elkhound_dead_letter_queue_max_bytes", labels, queue.max_bytes);
+    for (result, count) in [("kept", &queue.kept), ("dropped", &queue.dropped), ("expired", &queue.expired)] {
+        samples.count("elkhound_dead_letter_queue_entries_total", &labels.with("result", result), read(count));
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn pipeline_info(state: &State, pipeline: &PipelineStats) -> Value {
         "batch_delay": pipeline.batch_delay.as_millis() as u64,
         "config_reload_automatic": state.reload.is_some(),
         "config_reload_interval": state.reload.map(|every| every.as_nanos() as u64),
-        "dead_letter_queue_enabled": pipeline.keeps_dead_letters,
+        "dead_letter_queue_enabled": pipeline.dead_letters.is_some(),
     })
 }
 

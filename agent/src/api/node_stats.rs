@@ -15,6 +15,7 @@ use super::flow::{Counts, Watched, rounded};
 use super::machine;
 use crate::clock;
 use crate::stats::containers::ContainerStats;
+use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::delivery::Delivery;
 use crate::stats::{InputStats, OutputStats, PipelineStats, Reloads};
 
@@ -105,7 +106,7 @@ fn pipelines(state: &State) -> Value {
 /// One pipeline.
 pub(crate) fn pipeline_stats(state: &State, pipeline: &PipelineStats) -> Value {
     let outputs = pipeline.outputs.iter().enumerate();
-    json!({
+    let mut shown = json!({
         "events": counted(&Counts::of(pipeline)),
         "flow": state.history.of(pipeline),
         "plugins": {
@@ -126,6 +127,22 @@ pub(crate) fn pipeline_stats(state: &State, pipeline: &PipelineStats) -> Value {
         "pipeline": super::node::pipeline_info(state, pipeline),
         "ephemeral_id": state.node.ephemeral_id,
         "hash": pipeline.id,
+    });
+    if let Some(letters) = &pipeline.dead_letters {
+        shown["dead_letter_queue"] = dead_letters(letters);
+    }
+    shown
+}
+
+fn dead_letters(queue: &DeadLetterMeter) -> Value {
+    json!({
+        "queue_size_in_bytes": queue.bytes(),
+        "max_queue_size_in_bytes": queue.max_bytes,
+        "storage_policy": queue.policy,
+        "kept_events": read(&queue.kept),
+        "dropped_events": read(&queue.dropped),
+        "expired_events": read(&queue.expired),
+        "last_error": queue.trouble().unwrap_or_else(|| "no errors".into()),
     })
 }
 
@@ -276,8 +293,21 @@ mod tests {
         add(&pipeline.flow.outputs[0].events, 4);
         pipeline.outputs[0].delivery.get().unwrap().answered(429);
         let shown = pipeline_stats(&state, &pipeline);
-        let expected = ["batch", "ephemeral_id", "events", "flow", "hash", "pipeline", "plugins", "queue", "reloads"];
+        let expected = [
+            "batch",
+            "dead_letter_queue",
+            "ephemeral_id",
+            "events",
+            "flow",
+            "hash",
+            "pipeline",
+            "plugins",
+            "queue",
+            "reloads",
+        ];
         assert_eq!(names(&shown), expected);
+        let letters = &shown["dead_letter_queue"];
+        assert_eq!((&letters["storage_policy"], &letters["last_error"]), (&json!("drop_newer"), &json!("no errors")));
         assert_eq!((shown["events"]["in"].as_u64(), shown["events"]["out"].as_u64()), (Some(7), Some(4)));
         assert_eq!(shown["queue"]["events_count"], 2);
         let plugins = &shown["plugins"];

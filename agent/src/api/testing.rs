@@ -20,6 +20,7 @@ use super::{Asked, History, State, answer};
 use crate::line::Named;
 use crate::settings::api::ApiSettings;
 use crate::settings::{PipelineSettings, PipelineText, Written};
+use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::{PipelineStats, Stats};
 
 /// A state whose pipeline has done nothing yet.
@@ -68,8 +69,9 @@ fn pipeline(stats: &Stats) -> PipelineStats {
         dead_letters: None,
         reloadable: true,
     };
-    let pipeline =
-        PipelineStats::new(&settings, (&names.0, &names.1), &Arc::new(plan.plan), Budget::new(1 << 20), stats);
+    let letters = DeadLetterMeter::new(1 << 30, "drop_newer");
+    let (plan, names) = (Arc::new(plan.plan), (&names.0[..], &names.1[..]));
+    let pipeline = PipelineStats::new(&settings, names, &plan, Some(Arc::new(letters)), Budget::new(1 << 20), stats);
     pipeline.outputs[0].delivery.set(Arc::default()).unwrap();
     pipeline
 }

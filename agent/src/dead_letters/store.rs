@@ -35,6 +35,16 @@ pub(crate) enum Policy {
     DropOlder,
 }
 
+impl Policy {
+    /// As `dead_letter_queue.storage_policy` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::DropNewer => "drop_newer",
+            Self::DropOlder => "drop_older",
+        }
+    }
+}
+
 /// What was lost, in entries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -126,7 +136,8 @@ impl Store {
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
+    /// Bytes of all segments.
+    pub(crate) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 

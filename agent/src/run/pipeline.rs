@@ -77,10 +77,10 @@ pub(super) fn start(
     runtime: &Handle,
     stats: &Stats,
 ) -> Result<(Running, Switch)> {
-    let Line { plan, mut inputs, mut outputs, names, give_up } = line;
+    let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up } = line;
     let budget = Budget::new(budget);
     let (queue, lanes) = queue(pipeline.workers, pipeline.order, budget.clone());
-    let counted = Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, budget, stats));
+    let counted = Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, dead_letters, budget, stats));
     inputs.iter_mut().zip(&counted.inputs).for_each(|((input, _), stats)| input.observe(stats));
     outputs.iter_mut().zip(&counted.outputs).for_each(|(output, stats)| output.observe(stats));
     stats.start(Arc::clone(&counted));
@@ -284,7 +284,8 @@ mod tests {
         let give_up = CancellationToken::new();
         let named = |id: &str| vec![crate::line::Named { id: id.into(), name: id.into() }];
         let names = (named("once"), named("nowhere"));
-        let line = Line { plan: Arc::new(plan), inputs, outputs: vec![Box::new(Nowhere)], names, give_up };
+        let line =
+            Line { plan: Arc::new(plan), inputs, outputs: vec![Box::new(Nowhere)], names, dead_letters: None, give_up };
         let (stop, stats) = (CancellationToken::new(), Stats::new());
         let pipeline = &settings.pipelines[0];
         let (running, switch) = start(line, pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
