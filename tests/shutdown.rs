@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Agent, Folder, signal};
@@ -57,7 +58,41 @@ fn a_stop_ends_at_its_deadline_and_loses_nothing() {
 
 #[test]
 fn in_haste_no_request_waits_to_be_filled() {
-    let folder = Folder::new("haste");
+    in_haste("haste", &[], |agent| signal(agent.id(), "USR1"));
+}
+
+#[test]
+fn a_clouds_notice_begins_haste() {
+    let (notice, given) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(AtomicBool::new(false)));
+    let address = notice.local_addr().unwrap().to_string();
+    let comes = Arc::clone(&given);
+    std::thread::spawn(move || {
+        notice.incoming().flatten().for_each(|stream| answer_as_aws(stream, comes.load(Ordering::Relaxed)));
+    });
+    let environment = [("SPOT_NOTICE", "aws"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &address)];
+    in_haste("notice", &environment, |_| given.store(true, Ordering::Relaxed));
+}
+
+/// Gives a token, and says whether the host goes away.
+fn answer_as_aws(mut stream: TcpStream, goes: bool) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut first, mut header) = (String::new(), String::from("-"));
+    reader.read_line(&mut first).unwrap();
+    while !header.trim().is_empty() {
+        header.clear();
+        reader.read_line(&mut header).unwrap();
+    }
+    let (status, text) = match (first.starts_with("PUT"), goes) {
+        (true, _) => (200, "token"),
+        (false, true) => (200, r#"{"action": "terminate"}"#),
+        (false, false) => (404, ""),
+    };
+    write!(stream, "HTTP/1.1 {status} \r\ncontent-length: {}\r\n\r\n{text}", text.len()).unwrap();
+}
+
+/// What waits for a request to be filled leaves when `begin` has happened.
+fn in_haste(name: &str, environment: &[(&str, &str)], begin: impl FnOnce(&Agent)) {
+    let folder = Folder::new(name);
     let log = folder.0.join("log");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -70,13 +105,14 @@ fn in_haste_no_request_waits_to_be_filled() {
     });
     append(&log, 0..1);
     let output = format!("elasticsearch {{ hosts => ['http://{address}'] bulk_max_delay => 3600 }}");
-    let mut agent = Agent::new("haste", &format!("input {{ {} }} output {{ {output} }}", file(&log)))
+    let agent = Agent::new(name, &format!("input {{ {} }} output {{ {output} }}", file(&log)))
         .environment("PIPELINE_WORKERS", "1");
+    let mut agent = environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
     agent.start();
     assert!(bodies.recv_timeout(LIMIT).unwrap().contains("line 0"), "the first leaves at once");
     append(&log, 1..2);
     assert!(bodies.recv_timeout(Duration::from_millis(1500)).is_err(), "the next request waits for an hour");
-    signal(agent.id(), "USR1");
+    begin(&agent);
     agent.wait_for_log("the host goes away soon", LIMIT);
     append(&log, 2..3);
     let body = bodies.recv_timeout(LIMIT).unwrap();

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode, Uri, client};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::{Request, StatusCode, Uri};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -23,6 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::api::{reached_at, with_port};
 use crate::cli::HealthArgs;
+use crate::http;
 use crate::settings::Given;
 use crate::settings::api::ApiSettings;
 use crate::tls;
@@ -30,8 +29,6 @@ use crate::tls::options::Anybody;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much of an answer is read.
-const ANSWER: usize = 64 << 10;
 
 /// Asks, and says in one sentence what came of it; false when elkhound is not well.
 ///
@@ -77,7 +74,11 @@ async fn ask_url(url: &str, path: &str, api: &ApiSettings) -> Result<(bool, Stri
     let asking = async {
         let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.context("nobody listens")?;
         let request = request(uri.authority().map_or(host, |authority| authority.as_str()), path, api)?;
-        if secure { send(encrypted(stream, host, api).await?, request).await } else { send(stream, request).await }
+        if secure {
+            http::send(encrypted(stream, host, api).await?, request).await
+        } else {
+            http::send(stream, request).await
+        }
     };
     let answered = timeout(PATIENCE, asking).await.context("it took too long").and_then(|answered| answered);
     let (status, said) = answered.with_context(|| format!("{url}{path}"))?;
@@ -118,18 +119,4 @@ async fn encrypted(stream: TcpStream, host: &str, api: &ApiSettings) -> Result<T
         bail!("who answers has another certificate than api.ssl.certificate");
     }
     Ok(stream)
-}
-
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<(StatusCode, String)> {
-    let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER).collect().await.map_err(|error| anyhow::anyhow!(error))?;
-    connection.abort();
-    let said = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
-    Ok((status, said))
 }

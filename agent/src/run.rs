@@ -20,6 +20,7 @@ use elkhound_config::source::Source;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -30,6 +31,7 @@ use crate::cli::RunArgs;
 use crate::haste;
 use crate::line::{self, Ground, Made};
 use crate::load::Loaded;
+use crate::notice;
 use crate::settings::Settings;
 use crate::stats::Stats;
 
@@ -72,8 +74,10 @@ impl Agent {
             stats: Arc::clone(&self.stats),
         };
         let signals = runtime.spawn(signals.heed());
+        let notice = loaded.settings.notice.map(|cloud| runtime.spawn(notice::watch(cloud)));
         let ended = runtime.block_on(async { Pipelines::start(self, made, loaded, args)?.run().await });
         signals.abort();
+        notice.inspect(JoinHandle::abort);
         ended
     }
 }

@@ -34,6 +34,7 @@ use self::written::{Layer, Layers, Origin};
 pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
 use crate::line::folder_name;
+use crate::notice::Cloud;
 use crate::{cgroup, dead_letters, variables};
 
 /// The byte budget of everything in flight. Encoded documents are a few times larger than their lines, and the inputs charge for that.
@@ -68,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) api: ApiSettings,
     /// How long a stop may take.
     pub(crate) grace: Duration,
+    /// Who may give notice that this host goes away.
+    pub(crate) notice: Option<Cloud>,
     /// How often it is looked whether pipelines have changed; never, if not given.
     pub(crate) reload: Option<Duration>,
 }
@@ -166,6 +169,7 @@ impl Given {
             log: self.log(),
             api,
             grace: layers.value("shutdown.timeout").and_then(table::time).unwrap_or(Duration::from_secs(8)),
+            notice: layers.value("spot.notice").and_then(Cloud::named),
             reload: layers.is_on("config.reload.automatic").then(|| interval(layers)),
         }
     }

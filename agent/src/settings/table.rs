@@ -253,6 +253,13 @@ pub(crate) const ROWS: &[Row] = &[
         Works,
     ),
     row("slowlog.*", Any, "", "a log of slow events", NotYet(&[])),
+    row(
+        "spot.notice",
+        OneOf(&["off", "aws", "gcp"]),
+        "off",
+        "Make haste when the cloud gives notice of the host's end: off, aws, gcp",
+        Works,
+    ),
     row("ssl.reload.automatic", Switch, "false", "load changed certificates", NotYet(&["false"])),
     row("xpack.*", Any, "", "Elastic's extensions", NO_MONITORING),
 ];
