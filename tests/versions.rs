@@ -1,4 +1,5 @@
-//! The same small shipment on each kind of node: a template, every event once, and a node that is killed on the way.
+//! The same small shipment on each kind of node: a template, every event once, and a node that is killed on the way; then `elkhound setup` and the
+//! queries of its dashboards.
 //!
 //! `make versions` runs it on all kinds that the rig can build and prints a table; `make test` on one.
 
@@ -29,6 +30,7 @@ fn a_node_of_each_kind_has_its_template_and_every_event_once_though_it_is_killed
         println!("{version:<8} {started:>10.1} {shipped:>10.1} {EVENTS:>8} {documents:>9} {again:>7}");
         assert_eq!(documents, EVENTS, "{version}");
         assert_eq!(kinds(&node), ["keyword", "text"], "{version}");
+        crate::setup::works_on(&node, version, "setup");
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Dlq(DlqCommand),
     /// Examines what the pipelines work with (Docker, log settings, Elasticsearch, folders) and says what to do
     Doctor(RunArgs),
+    /// Makes index template, lifecycle policy, data stream or alias in Elasticsearch, and dashboards in Kibana, for the pipelines' outputs
+    Setup(SetupArgs),
     /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
     Healthcheck(HealthArgs),
     /// Prints a plugin's documentation, or the list of plugins
@@ -182,6 +184,26 @@ pub(crate) struct HealthArgs {
     #[arg(long)]
     pub(crate) ready: bool,
     /// Settings as for running.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Flags of `elkhound setup`.
+#[derive(Args, Debug)]
+pub(crate) struct SetupArgs {
+    /// Also import a data view, searches and dashboards into the Kibana or OpenSearch Dashboards at this address
+    #[arg(long, value_name = "URL")]
+    pub(crate) kibana: Option<String>,
+    /// Have documents removed when they are so old, such as 30d; without it nothing is ever removed
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep: Option<String>,
+    /// Replace what is there and was not made by elkhound, too
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Change nothing; show what would be sent
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The pipelines, whose outputs say where Elasticsearch is.
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

@@ -37,6 +37,7 @@ mod run;
 mod scratch;
 mod secret;
 mod settings;
+mod setup;
 mod stats;
 mod test;
 mod tls;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
         Some(Command::Healthcheck(args)) => healthcheck::run(args).map(exit_code),
         Some(Command::Doctor(args)) => doctor::run(args),
+        Some(Command::Setup(args)) => setup::run(args),
         Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Dlq(command)) => dead_letters::command::run(command),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),

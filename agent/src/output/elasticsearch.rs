@@ -83,11 +83,14 @@ mod fake;
 mod fingerprint;
 mod ids;
 mod install;
+pub(crate) mod kibana;
 mod managed;
 mod options;
+mod outfit;
 mod pace;
 mod refused;
 mod sender;
+mod setup;
 mod target;
 mod verdict;
 
@@ -109,17 +112,19 @@ use tokio_util::sync::CancellationToken;
 
 use self::action::{Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
-use self::client::Client;
+use self::client::{Client, Connection};
 pub(crate) use self::ids::Claims;
 use self::install::Ready;
 use self::managed::Managed;
+pub(crate) use self::outfit::Order;
+use self::outfit::Outfit;
 use self::pace::Pace;
 use self::refused::Letterbox;
 use self::sender::{Quiet, Sender};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
-use crate::finding::Examination;
+use crate::finding::{Examination, Finding};
 use crate::haste;
 use crate::random;
 use crate::stats::OutputStats;
@@ -148,6 +153,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     if let Some(lifecycle) = &managed.lifecycle {
         target = Target::Index(Template::plain(&lifecycle.alias));
     }
+    let outfit = Outfit::new(&target, &managed, ecs.is_enabled());
     let suffix = if options.was_set("document_id") { String::new() } else { world.claims.suffix(target.written()) };
     let letters = world.dead_letters.clone().map(|queue| Letterbox {
         queue,
@@ -180,7 +186,8 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
     Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
         let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
-        Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used }
+        let plan = (connection, outfit);
+        Delivery { client, managed, plan, backoff, quiet, never, letters, runtime, give_up, waiting, used }
     })))
 }
 
@@ -199,6 +206,19 @@ fn never(options: &mut Options<'_>) -> Option<Arc<[u16]>> {
 fn seconds(options: &mut Options<'_>, name: &str, default: f64) -> Duration {
     Duration::try_from_secs_f64(options.number(name, default)).unwrap_or(Duration::from_secs(60))
 }
+
+/// What [`Output::set_up`] has done.
+pub(crate) struct SetUp {
+    /// What became of each thing.
+    pub(crate) found: Vec<Finding>,
+    /// What the names of all indices match, when they have a common beginning.
+    pub(crate) pattern: Option<String>,
+    /// How to connect, for Kibana beside it.
+    pub(crate) connection: Connection,
+}
+
+/// A [`SetUp`] that is under way; nothing of outputs of other kinds.
+pub(crate) type SettingUp<'a> = Pin<Box<dyn Future<Output = Option<SetUp>> + Send + 'a>>;
 
 /// When a request is closed.
 #[derive(Clone, Copy, Debug)]
@@ -229,6 +249,8 @@ struct Elasticsearch {
 struct Delivery {
     client: Client,
     managed: Managed,
+    /// For `elkhound setup`: how to connect, and what is to be there.
+    plan: (Connection, Option<Outfit>),
     backoff: Backoff,
     quiet: Quiet,
     never: Arc<[u16]>,
@@ -273,9 +295,21 @@ impl Output for Elasticsearch {
         })
     }
 
+    fn set_up<'a>(&'a self, order: &'a Order) -> SettingUp<'a> {
+        Box::pin(async move {
+            let Delivery { client, plan: (connection, outfit), .. } = self.delivery.as_ref()?;
+            let found = match outfit {
+                Some(outfit) => setup::set_up(outfit, client, order).await,
+                None => vec![setup::nameless(self.encoder.target.written())],
+            };
+            Some(SetUp { found, pattern: outfit.as_ref().map(Outfit::pattern), connection: connection.clone() })
+        })
+    }
+
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        let Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used } = delivery;
+        let Delivery { client, managed, plan: _, backoff, quiet, never, letters, runtime, give_up, waiting, used } =
+            delivery;
         if let Some(letters) = &letters {
             letters.queue.start(&runtime);
         }

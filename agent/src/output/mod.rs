@@ -14,6 +14,7 @@ use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::elasticsearch::{Order, SettingUp};
 use crate::bus::Bus;
 use crate::dead_letters::DeadLetters;
 use crate::finding::Examination;
@@ -40,6 +41,12 @@ pub(crate) trait Output: Send {
     /// Looks at what it writes to, for `elkhound doctor`; nothing where there is nothing that could be wrong.
     fn examine(&self) -> Examination<'_> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// Has what it writes to hold what documents need there, for `elkhound setup`; nothing where nothing is needed.
+    fn set_up<'a>(&'a self, order: &'a Order) -> SettingUp<'a> {
+        let _ = order;
+        Box::pin(std::future::ready(None))
     }
 
     /// Starts what works behind the writers; called once, before the first of them is asked for.

@@ -182,10 +182,23 @@ impl Client {
     /// # Errors
     /// As [`Client::bulk`]; a refusal is no fault of the host here.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, RequestError> {
-        let host = self.next();
-        let body = body.map(|body| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.ask_with(method, path, headers, body.map(|body| Bytes::from(body.to_string()))).await
+    }
+
+    /// The same with headers and a body of other kinds, as Kibana wants them.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Bytes, RequestError> {
+        let host = self.next();
         let answer = host.send(method, path, headers, &[], body, self.timeout).await;
         host.remember(matches!(answer, Err(RequestError::Unreachable { .. })));
         answer
@@ -273,8 +286,9 @@ impl Host {
         };
         let version = root.map(|root| root.version).unwrap_or_default();
         info!(host = %self.url, version = version.number, distribution = version.distribution, "connected");
-        let major = version.number.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(8);
-        Ok(Product { major, opensearch: !version.distribution.is_empty() })
+        let mut numbers = version.number.split('.').map(|number| number.parse().ok());
+        let (major, minor) = (numbers.next().flatten().unwrap_or(8), numbers.next().flatten().unwrap_or(0));
+        Ok(Product { major, minor, opensearch: !version.distribution.is_empty() })
     }
 
     async fn send(

@@ -64,7 +64,7 @@ impl Fake {
         Self::listening("8.0.0", Some(acceptor), taken).await
     }
 
-    async fn scripted(
+    pub(crate) async fn scripted(
         version: &str,
         script: impl FnMut(usize, &str, &[u8]) -> (String, Reply) + Send + 'static,
     ) -> Self {

@@ -51,7 +51,7 @@ pub(crate) struct Lifecycle {
     /// What documents are written to.
     pub(crate) alias: String,
     /// What follows its name in that of the first index.
-    pattern: String,
+    pub(super) pattern: String,
     /// The policy's name.
     pub(crate) policy: String,
 }
@@ -61,6 +61,8 @@ pub(crate) struct Lifecycle {
 pub(crate) struct Product {
     /// The first number of its version.
     pub(crate) major: u32,
+    /// The second one.
+    pub(crate) minor: u32,
     /// Whether it is OpenSearch, whose numbers begin anew.
     pub(crate) opensearch: bool,
 }
@@ -70,10 +72,16 @@ impl Product {
     pub(crate) fn has_types(self) -> bool {
         !self.opensearch && self.major < 7
     }
+
+    /// Whether it is Elasticsearch from this version on; OpenSearch began with what Elasticsearch 7.10 had.
+    pub(crate) fn is_at_least(self, major: u32, minor: u32) -> bool {
+        let version = if self.opensearch { (7, 10) } else { (self.major, self.minor) };
+        version >= (major, minor)
+    }
 }
 
 /// The policy that is made when it is not there; others are the operator's.
-const DEFAULT_POLICY: &str = "logstash-policy";
+pub(super) const DEFAULT_POLICY: &str = "logstash-policy";
 
 impl Managed {
     /// Reads the options; `to_index` is whether documents go to an index, not to a data stream. Nothing when they contradict each other, which is reported.
@@ -188,6 +196,11 @@ impl Lifecycle {
 }
 
 impl Template {
+    /// Whether its body is the operator's.
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self.body, Body::Given(_))
+    }
+
     /// Path and body of the template for who answers.
     pub(crate) fn request(&self, product: Product, lifecycle: Option<&Lifecycle>) -> (String, Value) {
         let composable = match self.api {
@@ -232,7 +245,8 @@ fn built_in(ecs: bool, prefix: &str, composable: bool, product: Product) -> Valu
     json!({ "index_patterns": patterns, "order": 0, "settings": settings, "mappings": mappings })
 }
 
-fn ecs_mappings() -> Value {
+/// What the Elastic Common Schema says of fields, as far as it can't be guessed.
+pub(super) fn ecs_mappings() -> Value {
     let place = json!({ "properties": { "geo": { "properties": { "location": { "type": "geo_point" } } } } });
     json!({
         "dynamic_templates": [{
@@ -250,7 +264,8 @@ fn ecs_mappings() -> Value {
     })
 }
 
-fn plain_mappings() -> Value {
+/// The fields of events that are in no schema.
+pub(super) fn plain_mappings() -> Value {
     let word = json!({ "type": "keyword", "ignore_above": 256 });
     json!({
         "dynamic_templates": [
@@ -266,7 +281,7 @@ fn plain_mappings() -> Value {
 }
 
 /// A name as a part of a path.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     name.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
 }
@@ -288,10 +303,10 @@ pub(super) mod testing {
 mod tests {
     use super::*;
 
-    const ES6: Product = Product { major: 6, opensearch: false };
-    const ES7: Product = Product { major: 7, opensearch: false };
-    const ES8: Product = Product { major: 8, opensearch: false };
-    const OS2: Product = Product { major: 2, opensearch: true };
+    const ES6: Product = Product { major: 6, minor: 0, opensearch: false };
+    const ES7: Product = Product { major: 7, minor: 0, opensearch: false };
+    const ES8: Product = Product { major: 8, minor: 0, opensearch: false };
+    const OS2: Product = Product { major: 2, minor: 0, opensearch: true };
 
     fn template(api: Api, body: Body) -> Template {
         Template { name: "my template".into(), overwrites: false, api, body }

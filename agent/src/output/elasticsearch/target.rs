@@ -165,6 +165,11 @@ impl DataStream {
         Self { name: joined(&parts), parts, routing, synced }
     }
 
+    /// The stream of events that name none.
+    pub(super) fn own_name(&self) -> &str {
+        &self.name
+    }
+
     /// The stream that the event goes to.
     fn name_for(&self, event: &Event) -> Text {
         match event.field("data_stream") {
