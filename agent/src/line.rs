@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use elkhound_config::ast::{Document, Plugin};
+use elkhound_config::ast::{Document, NumberValue, Plugin, Value, ValueKind};
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::env;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_config::parser::{Escapes, Parsed};
 use elkhound_config::source::Source;
 use elkhound_pipeline::decoration::{self, Decoration};
+use elkhound_pipeline::filter::common::{EXCLUDE_TAGS, TAGS, TYPE};
 use elkhound_pipeline::plan::{Compiled, NOT_THERE_YET, Plan, Trouble, compile, unknown};
 use elkhound_pipeline::setup::{Ecs, Setup};
 use tokio::runtime::Handle;
@@ -241,12 +242,24 @@ const OUTPUT_OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "workers",
-        kind: OptionKind::Number,
+        kind: OptionKind::Any,
         default: "1",
         required: false,
-        help: "accepted; each pipeline worker has a writer",
+        help: "1 is accepted; each pipeline worker has a writer",
     },
+    EXCLUDE_TAGS,
+    TAGS,
+    TYPE,
 ];
+
+/// Outputs have had no workers of their own since Logstash 6, which refuses any other number.
+fn refuse_workers(options: &mut Options<'_>) {
+    let one = |value: &Value| matches!(&value.kind, ValueKind::Number(number) if matches!(number.value, NumberValue::Integer(1) | NumberValue::Float(1.0)));
+    if options.value("workers").is_some_and(|value| !one(value)) {
+        let message = "an output has no workers of its own, and Logstash refuses this, too";
+        options.fail("workers", message, "take it out; `pipeline.workers` is for the whole pipeline");
+    }
+}
 
 struct Maker<'a> {
     setup: &'a Setup<'a>,
@@ -279,6 +292,7 @@ impl Maker<'_> {
             return None;
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
+        refuse_workers(&mut options);
         let output = (kind.build)(&mut options, &output::World { number, ..self.world.clone() });
         options.finish();
         output

@@ -110,9 +110,10 @@ impl<'a> Options<'a> {
         let span = value.span;
         self.warn_of_age(setting, spec.kind);
         let coerced = if spec.name == "id" { coerce::id(value) } else { coerce::coerce(spec.kind, value) };
-        let value = coerced.unwrap_or_else(|why| {
-            let message = format!("`{}` of {}: {why}", spec.name, self.plugin.name);
-            self.error(Diagnostic::error("bad-value", span, message));
+        let value = coerced.unwrap_or_else(|wrong| {
+            let message = format!("`{}` of {}: {}", spec.name, self.plugin.name, wrong.message);
+            let meant = wrong.meant.map_or(String::new(), |meant| format!("did you mean `{meant}`?"));
+            self.error(with_advice(Diagnostic::error("bad-value", span, message), &meant));
             None
         });
         self.taken.push(Taken { name: setting.name.clone(), span, value });
@@ -121,11 +122,16 @@ impl<'a> Options<'a> {
     fn report_unknown(&mut self, setting: &Setting) {
         let message = format!("{} has no option `{}`", self.plugin.name, setting.name);
         let mistake = Diagnostic::error("unknown-option", setting.name_span, message);
-        let mistake = match suggest::near(&setting.name, self.known.iter().map(|spec| spec.name)) {
+        let mistake = match suggest::near(&setting.name, self.usable()) {
             Some(near) => mistake.with_help(format!("did you mean `{near}`?")),
             None => mistake,
         };
         self.error(mistake);
+    }
+
+    /// The names that may be written.
+    fn usable(&self) -> impl Iterator<Item = &'static str> {
+        self.known.iter().filter(|spec| !matches!(spec.kind, OptionKind::Obsolete(_))).map(|spec| spec.name)
     }
 
     fn warn_of_age(&mut self, setting: &Setting, kind: OptionKind) {

@@ -15,7 +15,7 @@ use crate::path::Path;
 use crate::template::Template;
 use crate::value::Value;
 
-/// The options that every input has, sorted by name.
+/// The options that every input has, and behind them those that every input had.
 pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "add_field",
@@ -46,7 +46,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         required: false,
         help: "the field `type` of each event that has none",
     },
+    before_codecs("charset", "write `codec => plain { charset => … }`"),
+    before_codecs("debug", "take it out"),
+    before_codecs("format", "write `codec => json`, or whatever the format is"),
+    before_codecs("message_format", "take it out"),
 ];
+
+/// What inputs had before there were codecs.
+const fn before_codecs(name: &'static str, remedy: &'static str) -> OptionSpec {
+    OptionSpec { name, kind: OptionKind::Obsolete(remedy), default: "", required: false, help: "older than codecs" }
+}
 
 /// The tag of an event to which a field could not be added.
 const FAILED: &str = "_elkhound_input_failure";

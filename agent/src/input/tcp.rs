@@ -29,7 +29,7 @@
 //! - `ssl_verification_mode` (`full` or `none`, default `full`): in client mode, whether the server's certificate is looked at.
 //! - `ssl_supported_protocols` (of `TLSv1.2` and `TLSv1.3`, default both), `ssl_cipher_suites` (names, default all).
 //!
-//! The names `ssl_enable`, `ssl_cert` and `ssl_verify` of older files are taken with a warning.
+//! The names `ssl_enable`, `ssl_cert` and `ssl_verify` of older files are refused with the new name, as by Logstash 9.
 //!
 //! What an untrusted peer can use up is bounded:
 //!

@@ -101,6 +101,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use elkhound_config::options::Options;
+use elkhound_pipeline::codec::{self, Usage};
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
@@ -142,6 +143,7 @@ pub(crate) const KIND: Kind = Kind {
 static IDS: LazyLock<IdSource> = LazyLock::new(|| IdSource::new(random::number()));
 
 fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
+    codec::read(options, "plain", Usage::Write, world.setup)?;
     options::warn_of_what_has_no_effect(options);
     let connection = connection::read(options)?;
     let client = Client::new(&connection)

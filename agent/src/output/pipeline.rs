@@ -3,6 +3,7 @@
 //! ## Options
 //!
 //! - `send_to` (list of texts, required): the addresses. Each gets a copy of the event, with `@metadata`.
+//! - `codec`: accepted; events travel as they are.
 //! - `ensure_delivery` (boolean, default true): whether to wait when nobody listens on an address, or else to drop the events meant for it,
 //!   which is logged and counted.
 //!
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
+use elkhound_pipeline::codec::{self, Usage};
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
@@ -49,6 +51,13 @@ use crate::limit::Limit;
 pub(crate) const KIND: Kind = Kind {
     name: "pipeline",
     options: &[
+        OptionSpec {
+            name: "codec",
+            kind: OptionKind::Codec,
+            default: "plain",
+            required: false,
+            help: "accepted; events travel as they are",
+        },
         OptionSpec {
             name: "ensure_delivery",
             kind: OptionKind::Boolean,
@@ -69,6 +78,7 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
+    codec::read(options, "plain", Usage::Write, world.setup)?;
     let addresses = options.texts("send_to");
     let span = options.span("send_to");
     let links = addresses.iter().map(|address| world.bus.link(address, world.pipeline, span)).collect();

@@ -22,7 +22,7 @@
 //! - `ssl_client_authentication` (`none`, `optional` or `required`, default `none`): in server mode, whether a client must show a certificate.
 //! - `ssl_supported_protocols` (of `TLSv1.2` and `TLSv1.3`, default both), `ssl_cipher_suites` (names, default all).
 //!
-//! The names `ssl_enable`, `ssl_cert`, `ssl_cacert` and `ssl_verify` of older files are taken with a warning.
+//! The names `ssl_enable`, `ssl_cert`, `ssl_cacert` and `ssl_verify` of older files are refused with the new name, as by Logstash 9.
 //!
 //! ## Example
 //!
@@ -81,12 +81,7 @@ pub(crate) const KIND: Kind = Kind {
         option("mode", OptionKind::OneOf(&["server", "client"]), "client", "connect, or wait for connections"),
         required("port", OptionKind::Number, "the port"),
         option("reconnect_interval", OptionKind::Number, "10", "the longest pause before the next try, in seconds"),
-        option(
-            "ssl_cacert",
-            OptionKind::Deprecated("use `ssl_certificate_authorities` instead", &OptionKind::Path),
-            "",
-            "old name",
-        ),
+        tls::gone("ssl_cacert", "write `ssl_certificate_authorities`"),
         tls::OLD_CERTIFICATE,
         tls::CERTIFICATE,
         tls::AUTHORITIES,

@@ -70,22 +70,18 @@ pub(crate) const VERIFICATION: OptionSpec = option(
     "full",
     "in client mode, whether the server's certificate is looked at",
 );
-/// The old name of [`CERTIFICATE`].
-pub(crate) const OLD_CERTIFICATE: OptionSpec =
-    option("ssl_cert", OptionKind::Deprecated("use `ssl_certificate` instead", &OptionKind::Path), "", "old name");
+/// The old name of [`CERTIFICATE`], refused since Logstash 9 as the other old ones are.
+pub(crate) const OLD_CERTIFICATE: OptionSpec = gone("ssl_cert", "write `ssl_certificate`");
 /// The old name of [`ENABLED`].
-pub(crate) const OLD_ENABLED: OptionSpec =
-    option("ssl_enable", OptionKind::Deprecated("use `ssl_enabled` instead", &OptionKind::Boolean), "", "old name");
+pub(crate) const OLD_ENABLED: OptionSpec = gone("ssl_enable", "write `ssl_enabled`");
 /// The old name of [`authentication`] and [`VERIFICATION`].
-pub(crate) const OLD_VERIFICATION: OptionSpec = option(
-    "ssl_verify",
-    OptionKind::Deprecated(
-        "use `ssl_client_authentication`, or `ssl_verification_mode` in client mode",
-        &OptionKind::Boolean,
-    ),
-    "",
-    "old name",
-);
+pub(crate) const OLD_VERIFICATION: OptionSpec =
+    gone("ssl_verify", "write `ssl_client_authentication`, or `ssl_verification_mode` in client mode");
+
+/// An option of old.
+pub(crate) const fn gone(name: &'static str, advice: &'static str) -> OptionSpec {
+    option(name, OptionKind::Obsolete(advice), "", "old name")
+}
 
 /// Whether a server asks clients for their certificates, and what it does unless it is told.
 pub(crate) const fn authentication(default: &'static str) -> OptionSpec {
@@ -94,9 +90,7 @@ pub(crate) const fn authentication(default: &'static str) -> OptionSpec {
 }
 
 /// The options whose names begin with `ssl_`, but for the switch itself.
-const SETTINGS: [&str; 12] = [
-    "ssl_cacert",
-    "ssl_cert",
+const SETTINGS: [&str; 9] = [
     "ssl_certificate",
     "ssl_certificate_authorities",
     "ssl_cipher_suites",
@@ -106,13 +100,11 @@ const SETTINGS: [&str; 12] = [
     "ssl_key_passphrase",
     "ssl_supported_protocols",
     "ssl_verification_mode",
-    "ssl_verify",
 ];
 
 /// Reads the options; nothing when one of them is wrong, which has been reported.
 pub(crate) fn read(options: &mut Cursor<'_>, mode: Mode, host: &str) -> Option<Tls> {
-    let switch = renamed(options, "ssl_enable", "ssl_enabled")?;
-    if !options.boolean(switch, false) {
+    if !options.boolean("ssl_enabled", false) {
         if let Some(unused) = SETTINGS.into_iter().find(|name| options.default(name).is_some() && options.was_set(name))
         {
             options.warn(unused, &format!("`{unused}` has no effect without TLS"), "add `ssl_enabled => true`");
@@ -128,35 +120,22 @@ pub(crate) fn read(options: &mut Cursor<'_>, mode: Mode, host: &str) -> Option<T
     }
 }
 
-/// Of an option that has an old and a new name, the one that is used; both at once are refused.
-fn renamed(options: &mut Cursor<'_>, old: &'static str, new: &'static str) -> Option<&'static str> {
-    match (options.was_set(old), options.was_set(new)) {
-        (true, true) => {
-            options.fail(old, &format!("`{old}` and `{new}` are the same option"), &format!("keep `{new}`"));
-            None
-        }
-        (true, false) => Some(old),
-        _ => Some(new),
-    }
-}
-
 /// Our certificate with its chain, and its key.
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// An inner nothing when no certificate is named.
 fn identity(options: &mut Cursor<'_>) -> Option<Option<Identity>> {
-    let certificate = renamed(options, "ssl_cert", "ssl_certificate")?;
-    let (cert, key) = match (options.text(certificate), options.text("ssl_key")) {
+    let (cert, key) = match (options.text("ssl_certificate"), options.text("ssl_key")) {
         (None, None) => return Some(None),
         (Some(_), None) => {
-            return refuse(options, certificate, "a certificate needs its key", "add `ssl_key`");
+            return refuse(options, "ssl_certificate", "a certificate needs its key", "add `ssl_key`");
         }
         (None, Some(_)) => {
             return refuse(options, "ssl_key", "a key needs its certificate", "add `ssl_certificate`");
         }
         (Some(cert), Some(key)) => (cert, key),
     };
-    let mut chain = file(options, certificate, tls::certificates(Path::new(&cert)))?;
+    let mut chain = file(options, "ssl_certificate", tls::certificates(Path::new(&cert)))?;
     const CHAIN: &str = "ssl_extra_chain_certs";
     let extras = if options.default(CHAIN).is_some() { options.texts(CHAIN) } else { Vec::new() };
     for extra in extras {
@@ -219,15 +198,15 @@ enum Authentication {
 }
 
 fn client_authentication(options: &mut Cursor<'_>) -> Option<Authentication> {
-    let name = renamed(options, "ssl_verify", "ssl_client_authentication")?;
-    let unless_told = options.default("ssl_client_authentication").unwrap_or_default();
+    let name = "ssl_client_authentication";
+    let unless_told = options.default(name).unwrap_or_default();
     let wanted = match options.text_or(name, unless_told).as_str() {
-        "none" | "false" => Authentication::None,
+        "none" => Authentication::None,
         "optional" => Authentication::Optional,
         _ => Authentication::Required,
     };
-    if wanted != Authentication::None && authorities(options)?.1.is_empty() {
-        if options.was_set("ssl_client_authentication") {
+    if wanted != Authentication::None && options.texts("ssl_certificate_authorities").is_empty() {
+        if options.was_set(name) {
             let message = "clients can't be authenticated without an authority";
             return refuse(options, name, message, "add `ssl_certificate_authorities`");
         }
@@ -250,8 +229,7 @@ fn client(
         let message = "`ssl_client_authentication` is for `mode => server`";
         return refuse(options, "ssl_client_authentication", message, "use `ssl_verification_mode`");
     }
-    let name = renamed(options, "ssl_verify", "ssl_verification_mode")?;
-    let verified = !matches!(options.text(name).as_deref(), Some("none" | "false"));
+    let verified = options.text_or("ssl_verification_mode", "full") != "none";
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions);
     let builder = usable(options, "ssl_cipher_suites", builder)?;
     let builder = if verified {
@@ -272,23 +250,13 @@ fn client(
 /// The authorities that the options name, or else the public ones.
 fn roots(options: &mut Cursor<'_>) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    let (name, files) = authorities(options)?;
-    for authority in files {
-        file(options, name, tls::trust(Path::new(&authority), &mut roots))?;
+    for authority in options.texts("ssl_certificate_authorities") {
+        file(options, "ssl_certificate_authorities", tls::trust(Path::new(&authority), &mut roots))?;
     }
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     Some(roots)
-}
-
-/// The files of the authorities, and the option that names them. Only one of the twins has had an older name for it.
-fn authorities(options: &mut Cursor<'_>) -> Option<(&'static str, Vec<String>)> {
-    let name = match options.default("ssl_cacert") {
-        Some(_) => renamed(options, "ssl_cacert", "ssl_certificate_authorities")?,
-        None => "ssl_certificate_authorities",
-    };
-    Some((name, options.texts(name)))
 }
 
 fn versions(options: &mut Cursor<'_>) -> Option<Vec<&'static SupportedProtocolVersion>> {

@@ -3,9 +3,25 @@
 use super::OptionKind;
 use super::ruby::{float_text, splat};
 use crate::ast::{Number, NumberValue, Plugin, Value, ValueKind};
+use crate::suggest;
 
 /// The value of an option, or why it can't be one. `None` is an empty list where one value is wanted: it counts as unset.
-pub(super) type Coerced = Result<Option<Value>, String>;
+pub(super) type Coerced = Result<Option<Value>, Wrong>;
+
+/// What is wrong with a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What was wanted, and what was found.
+    pub(super) message: String,
+    /// What was probably meant.
+    pub(super) meant: Option<&'static str>,
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self { message, meant: None }
+    }
+}
 
 /// Makes a value of `kind` of what was written.
 pub(super) fn coerce(kind: OptionKind, value: Value) -> Coerced {
@@ -29,20 +45,20 @@ pub(super) fn coerce(kind: OptionKind, value: Value) -> Coerced {
 /// One value: a list of one element is taken for it, and a hash of one entry for a pair.
 fn single(value: Value, wanted: &str) -> Coerced {
     if matches!(value.kind, ValueKind::Plugin(_)) {
-        return Err(format!("expected {wanted}, found a plugin"));
+        return Err(format!("expected {wanted}, found a plugin").into());
     }
     let mut values = splat(value);
     match values.len() {
         0 => Ok(None),
         1 => Ok(values.pop()),
-        many => Err(format!("expected {wanted}, found {many} values")),
+        many => Err(format!("expected {wanted}, found {many} values").into()),
     }
 }
 
 /// Anything may stand for a list; a hash stays one, and gives its pairs.
 fn array(value: Value) -> Coerced {
     match value.kind {
-        ValueKind::Plugin(_) => Err("expected a list, found a plugin".to_owned()),
+        ValueKind::Plugin(_) => Err("expected a list, found a plugin".to_owned().into()),
         _ => Ok(Some(value)),
     }
 }
@@ -74,7 +90,7 @@ fn boolean(value: Value) -> Coerced {
         Some(text) if text.split('\n').any(|line| line == "true" || line == "false") => Ok(value),
         _ => {
             let found = value.map_or("an empty list".to_owned(), |value| value.text());
-            Err(format!("expected `true` or `false`, found {found}"))
+            Err(format!("expected `true` or `false`, found {found}").into())
         }
     }
 }
@@ -83,7 +99,7 @@ fn bytes(value: Value) -> Coerced {
     let span = value.span;
     let text = splat(value).into_iter().next().map(|value| value.text()).unwrap_or_default();
     let Some(size) = parse_size(&text) else {
-        return Err(format!("expected a size in bytes, found \"{text}\""));
+        return Err(format!("expected a size in bytes, found \"{text}\"").into());
     };
     let kind = ValueKind::Number(Number { value: NumberValue::Integer(size), text });
     Ok(Some(Value { kind, span }))
@@ -112,13 +128,13 @@ fn hash(value: Value) -> Coerced {
         return Ok(Some(value));
     }
     if matches!(value.kind, ValueKind::Plugin(_)) {
-        return Err("expected a hash, found a plugin".to_owned());
+        return Err("expected a hash, found a plugin".to_owned().into());
     }
     let values = splat(value);
     if values.len() % 2 == 1 {
         let found =
             if let [one] = values.as_slice() { one.text() } else { format!("a list of {} values", values.len()) };
-        return Err(format!("expected a hash or a list of pairs, found {found}"));
+        return Err(format!("expected a hash or a list of pairs, found {found}").into());
     }
     let mut entries: Vec<(Value, Value)> = Vec::new();
     let mut values = values.into_iter();
@@ -149,7 +165,7 @@ fn codec(value: Value) -> Coerced {
         ValueKind::String(name) => {
             Box::new(Plugin { name, name_span: first.span, settings: Vec::new(), span: first.span })
         }
-        _ => return Err("expected the name of a codec".to_owned()),
+        _ => return Err("expected the name of a codec".to_owned().into()),
     };
     Ok(Some(Value { kind: ValueKind::Plugin(plugin), span }))
 }
@@ -159,7 +175,7 @@ fn field_reference(value: Value) -> Coerced {
     match value.as_str() {
         Some("") => Ok(None),
         Some(text) if is_field_reference(text) => Ok(Some(value)),
-        _ => Err(format!("expected a field reference as `name` or `[outer][inner]`, found {}", value.text())),
+        _ => Err(format!("expected a field reference as `name` or `[outer][inner]`, found {}", value.text()).into()),
     }
 }
 
@@ -184,14 +200,20 @@ fn is_field_reference(text: &str) -> bool {
     depth == 0
 }
 
-fn one_of(names: &[&str], value: Value) -> Coerced {
+/// How many words are told when one of them is expected.
+const TOLD: usize = 12;
+
+fn one_of(names: &'static [&'static str], value: Value) -> Coerced {
     let value = single(value, "one word")?;
     match value.as_ref().and_then(Value::as_str) {
         Some(text) if names.contains(&text) => Ok(value),
         _ => {
             let found = value.map_or("an empty list".to_owned(), |value| value.text());
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            Err(format!("expected {}, found `{found}`", names.join(" or ")))
+            let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
+            let more = names.len().saturating_sub(TOLD);
+            let more = if more > 0 { format!(" or one of {more} others") } else { String::new() };
+            let message = format!("expected {}{more}, found `{found}`", told.join(" or "));
+            Err(Wrong { message, meant: suggest::near(&found, names.iter().copied()) })
         }
     }
 }
@@ -209,7 +231,7 @@ fn list(inner: OptionKind, value: Value) -> Coerced {
 pub(super) fn id(value: Value) -> Coerced {
     match value.kind {
         ValueKind::Array(_) | ValueKind::Hash(_) | ValueKind::Plugin(_) => {
-            Err(format!("expected one text, found {}", article(&value)))
+            Err(format!("expected one text, found {}", article(&value)).into())
         }
         _ => Ok(Some(value)),
     }

@@ -52,7 +52,22 @@ pub const OPTIONS: &[OptionSpec] = &[
         help: "fields to remove",
     },
     OptionSpec { name: "remove_tag", kind: OptionKind::Array, default: "[]", required: false, help: "tags to remove" },
+    EXCLUDE_TAGS,
+    TAGS,
+    TYPE,
 ];
+
+/// What filters and outputs had before there were conditions.
+pub const EXCLUDE_TAGS: OptionSpec =
+    before_conditions("exclude_tags", "put `if \"sometag\" not in [tags] { … }` around it");
+/// See [`EXCLUDE_TAGS`].
+pub const TAGS: OptionSpec = before_conditions("tags", "put `if \"sometag\" in [tags] { … }` around it");
+/// See [`EXCLUDE_TAGS`].
+pub const TYPE: OptionSpec = before_conditions("type", "put `if [type] == \"sometype\" { … }` around it");
+
+const fn before_conditions(name: &'static str, remedy: &'static str) -> OptionSpec {
+    OptionSpec { name, kind: OptionKind::Obsolete(remedy), default: "", required: false, help: "older than conditions" }
+}
 
 /// The common options of one filter, compiled.
 #[derive(Debug, Default)]

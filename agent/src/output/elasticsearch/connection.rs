@@ -13,13 +13,13 @@ use super::seconds;
 /// Reads everything that has to do with the way to Elasticsearch.
 pub(super) fn read(options: &mut Options<'_>) -> Option<Connection> {
     let login = login(options)?;
-    let trusting = options.text_or("ssl_verification_mode", "full") == "none"
-        || !options.boolean("ssl_certificate_verification", true);
+    refuse_key_stores(options)?;
+    let trusting = options.text_or("ssl_verification_mode", "full") == "none";
     Some(Connection {
         hosts: hosts(options)?,
         login,
         identity: identity(options)?,
-        authorities: authorities(options),
+        authorities: options.texts("ssl_certificate_authorities"),
         fingerprints: fingerprints(options, trusting)?,
         trust: if trusting { Trust::None } else { Trust::Full },
         proxy: proxy(options)?,
@@ -56,10 +56,24 @@ fn fingerprints(options: &mut Options<'_>, trusting: bool) -> Option<Vec<Fingerp
     Some(read)
 }
 
-fn authorities(options: &Options<'_>) -> Vec<String> {
-    let mut files = options.texts("ssl_certificate_authorities");
-    files.extend(options.text("cacert"));
-    files
+/// Java's key stores are for Java: whoever has one is told how to take it apart.
+fn refuse_key_stores(options: &mut Options<'_>) -> Option<()> {
+    for (store, remedy) in [
+        (
+            "ssl_truststore_path",
+            "write its certificates to a PEM file, as `openssl pkcs12 -in STORE -nokeys -out ca.pem` does (a JKS needs `keytool -importkeystore` before), and name that in `ssl_certificate_authorities`",
+        ),
+        (
+            "ssl_keystore_path",
+            "write certificate and key to PEM files with `openssl pkcs12`, and name them in `ssl_certificate` and `ssl_key`",
+        ),
+    ] {
+        if options.was_set(store) {
+            options.fail(store, "key stores of Java can't be read", remedy);
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// The agent's own certificate and its key, when there are any; nothing at all when one is missing.
@@ -112,29 +126,70 @@ fn hosts(options: &mut Options<'_>) -> Option<Vec<Url>> {
     if let Some(written) = options.text("cloud_id") {
         return cloud(options, &written).map(|url| vec![url]);
     }
-    let secure = options.boolean("ssl_enabled", options.boolean("ssl", false));
+    let secure = options.boolean("ssl_enabled", false);
     let scheme = if secure { "https" } else { "http" };
     let path = options.text("path").map(|path| format!("/{}/", path.trim_matches('/')).replace("//", "/"));
     let mut urls = Vec::new();
     for written in options.texts_or("hosts", &["127.0.0.1:9200"]) {
-        match host(&written, scheme) {
-            Some(mut url) => {
-                if let Some(path) = &path {
-                    url.set_path(path);
-                }
-                urls.push(url);
-            }
-            None => {
-                options.fail(
-                    "hosts",
-                    &format!("`{written}` is no address of Elasticsearch"),
-                    "write `host:9200` or `https://host:9200`",
-                );
-                return None;
-            }
+        let known = of_java(&written).and_then(|()| host(&written, scheme).ok_or(Unfit::Other));
+        let Ok(mut url) = known.map_err(|unfit| refuse_host(options, &written, unfit)) else { return None };
+        if let Some(path) = &path {
+            url.set_path(path);
         }
+        urls.push(url);
     }
     Some(urls)
+}
+
+/// Why an address is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfit {
+    /// A port above 65535.
+    Port,
+    /// A name with an underscore.
+    Underscore,
+    Other,
+}
+
+fn refuse_host(options: &mut Options<'_>, written: &str, unfit: Unfit) {
+    let (message, help) = match unfit {
+        Unfit::Port => (format!("`{written}` has a port that is none"), "ports end at 65535; Elasticsearch's is 9200"),
+        Unfit::Underscore => (
+            format!("the host's name in `{written}` has an underscore, which Logstash refuses, too"),
+            "write it with a hyphen; a container gets such a name as a network alias",
+        ),
+        Unfit::Other => {
+            (format!("`{written}` is no address of Elasticsearch"), "write `host:9200` or `https://host:9200`")
+        }
+    };
+    options.fail("hosts", &message, help);
+}
+
+/// What Java, and so Logstash, finds wrong with an address.
+fn of_java(written: &str) -> Result<(), Unfit> {
+    // A variable without a value has been reported, and is no name.
+    if written.contains("${") {
+        return Ok(());
+    }
+    let (scheme, rest) = written.split_once("://").map_or((None, written), |(scheme, rest)| (Some(scheme), rest));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if scheme.is_none() && authority.len() < rest.len() {
+        return Err(Unfit::Other);
+    }
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    let (name, port) = match place.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (place, ""),
+    };
+    if name.contains('_') {
+        return Err(Unfit::Underscore);
+    }
+    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
+    if is_port {
+        Ok(())
+    } else {
+        Err(if port.bytes().all(|byte| byte.is_ascii_digit()) { Unfit::Port } else { Unfit::Other })
+    }
 }
 
 /// The address of a deployment: behind a label, in base64, stand its domain and the name of its Elasticsearch in it. Source: Elastic's
@@ -208,6 +263,23 @@ mod tests {
             assert_eq!(host(written, scheme).map(|url| url.to_string()).as_deref(), Some(expected), "{written}");
         }
         assert_eq!(host("http://", "http"), None);
+    }
+
+    #[test]
+    fn what_java_takes_for_no_address_is_none() {
+        for fine in ["es", "es:9200", "http://es", "https://u:p_w@es-1.example:9200/a_b", "[::1]", "http://[::1]:9200"]
+        {
+            assert_eq!(of_java(fine), Ok(()), "{fine}");
+        }
+        for (written, unfit) in [
+            ("es_1:9200", Unfit::Underscore),
+            ("http://elastic_search", Unfit::Underscore),
+            ("http://es:92000", Unfit::Port),
+            ("es:x", Unfit::Other),
+            ("es:9200/", Unfit::Other),
+        ] {
+            assert_eq!(of_java(written), Err(unfit), "{written}");
+        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ pub(super) fn of_connection(name: &str) -> bool {
 const CONNECTION: &[&str] = &[
     "api_key",
     "ca_trusted_fingerprint",
-    "cacert",
     "cloud_auth",
     "cloud_id",
     "compression_level",
@@ -32,7 +31,6 @@ const CONNECTION: &[&str] = &[
     "sniffing",
     "sniffing_delay",
     "sniffing_path",
-    "ssl",
     "timeout",
     "user",
     "validate_after_inactivity",
@@ -41,7 +39,9 @@ const CONNECTION: &[&str] = &[
 const NO_EFFECT_YET: &str = "taken from old files, without effect yet";
 const NO_EFFECT: &str = "taken from old files; there is nothing here that it would steer";
 const LISTS: OptionKind = OptionKind::List(&OptionKind::String);
-const BOOLEAN: &OptionKind = &OptionKind::Boolean;
+const NOT_JAVA: &str = "Java's key stores can't be read; use PEM files";
+const OLD: &str = "old name";
+const STORES: &[&str] = &["pkcs12", "jks"];
 const LEVELS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// The table, sorted by name.
@@ -73,9 +73,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "",
         "SHA-256 of a certificate in the chain that the host shows, which is trusted then as an authority",
     ),
-    option("cacert", OptionKind::Path, "", "old name of ssl_certificate_authorities"),
+    option("cacert", OptionKind::Obsolete("write `ssl_certificate_authorities`"), "", OLD),
     option("cloud_auth", OptionKind::Password, "", "`user:password` for a cloud_id"),
     option("cloud_id", OptionKind::String, "", "an Elastic Cloud deployment, in place of hosts"),
+    option("codec", OptionKind::Codec, "plain", "accepted; documents are JSON"),
     option("compression_level", OptionKind::OneOf(LEVELS), "0", "above 0, requests are sent with gzip"),
     option("custom_headers", OptionKind::Hash, "{}", "headers for each request"),
     option(
@@ -157,6 +158,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("ilm_rollover_alias", OptionKind::String, "ecs-logstash", "the alias that documents are written to"),
     option("index", OptionKind::String, "ecs-logstash-%{+YYYY.MM.dd}", "the index, with references"),
     option("join_field", OptionKind::String, "", NO_EFFECT_YET),
+    option("keystore", OptionKind::Obsolete("write `ssl_keystore_path`"), "", OLD),
+    option("keystore_password", OptionKind::Obsolete("write `ssl_keystore_password`"), "", OLD),
     option(
         "manage_template",
         OptionKind::Boolean,
@@ -190,7 +193,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("sniffing", OptionKind::Boolean, "", NO_EFFECT),
     option("sniffing_delay", OptionKind::Number, "", NO_EFFECT),
     option("sniffing_path", OptionKind::String, "", NO_EFFECT),
-    option("ssl", OptionKind::Deprecated("use ssl_enabled", BOOLEAN), "", "old name of ssl_enabled"),
+    option("ssl", OptionKind::Obsolete("write `ssl_enabled`"), "", OLD),
     option("ssl_certificate", OptionKind::Path, "", "the agent's own certificate, in PEM, with its chain"),
     option(
         "ssl_certificate_authorities",
@@ -200,14 +203,20 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option(
         "ssl_certificate_verification",
-        OptionKind::Deprecated("use ssl_verification_mode", BOOLEAN),
+        OptionKind::Obsolete("write `ssl_verification_mode`, which is `full` or `none`"),
         "",
-        "old name of ssl_verification_mode",
+        OLD,
     ),
     option("ssl_cipher_suites", LISTS, "", NO_EFFECT),
     option("ssl_enabled", OptionKind::Boolean, "by the URL", "https for hosts without a scheme"),
     option("ssl_key", OptionKind::Path, "", "the key of ssl_certificate, in PEM"),
+    option("ssl_keystore_password", OptionKind::Password, "", NOT_JAVA),
+    option("ssl_keystore_path", OptionKind::Path, "", NOT_JAVA),
+    option("ssl_keystore_type", OptionKind::OneOf(STORES), "", NOT_JAVA),
     option("ssl_supported_protocols", LISTS, "", NO_EFFECT),
+    option("ssl_truststore_password", OptionKind::Password, "", NOT_JAVA),
+    option("ssl_truststore_path", OptionKind::Path, "", NOT_JAVA),
+    option("ssl_truststore_type", OptionKind::OneOf(STORES), "", NOT_JAVA),
     option("ssl_verification_mode", OptionKind::OneOf(&["full", "none"]), "full", "whether certificates are checked"),
     option("template", OptionKind::Path, "", "a JSON file with the body of the index template to install"),
     option(
@@ -224,6 +233,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "60",
         "how long an answer may take, in seconds; a third of it may pass in waiting for a shard",
     ),
+    option("truststore", OptionKind::Obsolete("write `ssl_truststore_path`"), "", OLD),
+    option("truststore_password", OptionKind::Obsolete("write `ssl_truststore_password`"), "", OLD),
     option("upsert", OptionKind::String, "", "update: the document when there is none, as JSON, with references"),
     option("user", OptionKind::String, "", "user name"),
     option("validate_after_inactivity", OptionKind::Number, "", NO_EFFECT),
