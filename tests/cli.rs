@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Agent, Folder, binary, elkhound, pipe};
+use crate::harness::{Agent, Folder, binary, elkhound, output_of, pipe};
 
 /// An event whose every field is given, so that nothing of the machine is in the output.
 const EVENT: &str = "{\"@timestamp\":\"2026-11-21T09:43:24.000Z\",\"@version\":\"1\",\"host\":\"h\",\"message\":\"a\",\"n\":1.5,\"list\":[1,\"b\"]}\n";
@@ -40,6 +40,49 @@ fn the_log_has_the_form_and_the_level_that_are_asked_for() {
     let last = entries.last().unwrap();
     assert_eq!((&last["level"], &last["message"]), (&"INFO".into(), &"elkhound has stopped".into()));
     assert_eq!(said(&["--log.level", "error"]), "");
+}
+
+#[test]
+fn the_shell_completes_commands_and_flags() {
+    let completed = |words: &[&str]| {
+        let script = format!(
+            "source <({} completions bash); COMP_WORDS=({}); COMP_CWORD={}; _elkhound elkhound '{}' elkhound; echo \"${{COMPREPLY[*]}}\"",
+            binary().display(),
+            words.join(" "),
+            words.len() - 1,
+            words[words.len() - 1]
+        );
+        output_of(std::process::Command::new("bash").args(["-c", &script]))
+    };
+    assert_eq!(completed(&["elkhound", "se"]), "settings setup");
+    assert_eq!(completed(&["elkhound", "setup", "--ki"]), "--kibana");
+    assert_eq!(completed(&["elkhound", "--pipeline.wo"]), "--pipeline.workers");
+    for (shell, first) in [("zsh", "#compdef elkhound\n"), ("fish", "# ")] {
+        let output = elkhound(&["completions", shell], "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with(first) && text.contains("pipeline.workers"), "{shell}: {text}");
+    }
+}
+
+#[test]
+fn manual_pages_tell_every_flag_that_help_does() {
+    for (command, title) in [(&[][..], "elkhound"), (&["setup"], "elkhound-setup"), (&["dlq"], "elkhound-dlq")] {
+        let said = |arguments: &[&str]| String::from_utf8(elkhound(arguments, "").stdout).unwrap();
+        let (help, page) = (said(&[command, &["--help"]].concat()), said(&[&["man"], command].concat()));
+        assert!(page.contains(&format!(".TH {title} 1 ")), "{page}");
+        // A hyphen of the page has a backslash before it, and so do the dots in some places.
+        let plain = page.replace('\\', "");
+        let flags: Vec<&str> = help.split([' ', '=', '[', '\n']).filter(|word| word.starts_with("--")).collect();
+        assert!(!flags.is_empty() || title == "elkhound-dlq", "{help}");
+        for flag in flags {
+            assert!(plain.contains(flag), "{title}: {flag}");
+        }
+    }
+    let output = elkhound(&["man", "setp"], "");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "elkhound: there is no command `setp`; did you mean `setup`?\n"
+    );
 }
 
 #[test]

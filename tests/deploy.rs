@@ -267,5 +267,18 @@ fn the_package_holds_what_a_host_needs() {
     let arguments = start.split(' ').skip(1).map(|word| word.replace("/etc/", &format!("{}/etc/", root.display())));
     let said = output_of(Command::new(root.join("usr/bin/elkhound")).args(arguments));
     assert_eq!(said, "Configuration OK");
+    let share = |path: &str| root.join("usr/share").join(path);
+    for file in [
+        "bash-completion/completions/elkhound",
+        "zsh/vendor-completions/_elkhound",
+        "fish/vendor_completions.d/elkhound.fish",
+    ] {
+        let text = fs::read_to_string(share(file)).unwrap();
+        assert!(text.contains("healthcheck") && text.contains("pipeline.workers"), "{file}");
+    }
+    for page in ["elkhound", "elkhound-setup", "elkhound-dlq"] {
+        let text = output_of(Command::new("zcat").arg(share(&format!("man/man1/{page}.1.gz"))));
+        assert!(text.contains(&format!(".TH {page} 1 ")), "{page}: {text}");
+    }
     fs::remove_dir_all(&folder).unwrap();
 }

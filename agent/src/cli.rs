@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::settings::table::{Effect, Kind, ROWS, Row};
 
@@ -67,7 +67,7 @@ fn argument(row: &'static Row) -> Arg {
     match row.kind {
         Kind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::Number(_) => argument.value_name("N"),
-        Kind::Text if row.name.starts_with("path.") => argument.value_name("PATH"),
+        Kind::Text if row.name.starts_with("path.") => argument.value_name("PATH").value_hint(ValueHint::AnyPath),
         Kind::Text | Kind::Secret | Kind::Any | Kind::Size | Kind::Time => argument.value_name("TEXT"),
         Kind::OneOf(_) => argument.value_name("WORD"),
     }
@@ -92,11 +92,32 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
     Healthcheck(HealthArgs),
+    /// Prints the completions of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints a manual page, for `man -l -`: elkhound's, or a command's
+    Man {
+        /// The command, for example `setup`
+        command: Option<String>,
+    },
     /// Prints a plugin's documentation, or the list of plugins
     Docs {
         /// The plugin, for example `grok`
         plugin: Option<String>,
     },
+}
+
+/// A shell that completes command lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    /// For /usr/share/bash-completion/completions/elkhound
+    Bash,
+    /// For /usr/share/zsh/vendor-completions/_elkhound
+    Zsh,
+    /// For /usr/share/fish/vendor_completions.d/elkhound.fish
+    Fish,
 }
 
 /// Flags of `elkhound test`.

@@ -24,6 +24,7 @@ mod limit;
 mod line;
 mod load;
 mod log;
+mod manual;
 mod markup;
 mod notice;
 mod option;
@@ -77,6 +78,8 @@ fn main() -> ExitCode {
         Some(Command::Setup(args)) => setup::run(args),
         Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Dlq(command)) => dead_letters::command::run(command),
+        Some(Command::Completions { shell }) => manual::completions(shell).map(|()| ExitCode::SUCCESS),
+        Some(Command::Man { command }) => manual::page(command.as_deref()).map(|()| ExitCode::SUCCESS),
         Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };
