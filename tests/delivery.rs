@@ -62,6 +62,23 @@ fn elasticsearch_frozen_in_the_middle_loses_and_doubles_nothing() {
 
 #[test]
 #[ignore = "needs the rig: make test"]
+fn a_full_disk_costs_no_line_also_where_the_agent_starts_on_one() {
+    let mut run =
+        Scenario::new("disk").containers(2).lines(30_000).rate(5_000).disk(256 << 10).start(Elasticsearch::shared());
+    run.until_indexed(2_000);
+    run.disk.as_ref().unwrap().fill();
+    run.agent.wait_for_log("cursors can't be written", Duration::from_secs(30));
+    run.until_indexed(10_000);
+    run.agent.kill();
+    run.agent.start();
+    run.until_indexed(20_000);
+    run.disk.as_ref().unwrap().clear();
+    run.agent.wait_for_log("cursors can be written again", Duration::from_secs(30));
+    run.assert_exactly_once();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
 fn containers_that_remove_themselves_are_read_in_time() {
     let run = Scenario::new("removed").containers(10).lines(30).option("--rm").start(Elasticsearch::shared());
     run.assert_exactly_once();

@@ -39,6 +39,11 @@ impl Agent {
         self
     }
 
+    /// Where it keeps its state.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().expect("the agent was started").id()
@@ -56,7 +61,7 @@ impl Agent {
         let child = Command::new(binary())
             .args(&self.pipelines)
             .arg("--path.data")
-            .arg(self.folder.join("data"))
+            .arg(self.data())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(std::process::Stdio::null())
             .stdout(log.try_clone().unwrap())

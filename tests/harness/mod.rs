@@ -6,6 +6,7 @@
 
 mod agent;
 mod dice;
+mod disk;
 mod docker;
 mod elasticsearch;
 mod engine;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use agent::{Agent, binary};
 pub(crate) use dice::Dice;
+pub(crate) use disk::Disk;
 pub(crate) use docker::Container;
 pub(crate) use elasticsearch::{Document, Elasticsearch};
 pub(crate) use engine::{Engine, certificates};

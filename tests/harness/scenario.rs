@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Agent, Container, Document, Elasticsearch, eventually, from_rig};
+use super::{Agent, Container, Disk, Document, Elasticsearch, eventually, from_rig};
 
 /// What a scenario is made of; `start` sets it going.
 pub(crate) struct Scenario {
@@ -16,11 +16,14 @@ pub(crate) struct Scenario {
     options: Vec<String>,
     through: Option<(String, String)>,
     environment: Vec<(String, String)>,
+    disk: Option<usize>,
     limit: Duration,
 }
 
 /// A scenario under way. All it made is removed when it is dropped.
 pub(crate) struct Running {
+    /// What the agent's state is on, if it has a disk of its own. Before the agent, which removes the folder.
+    pub(crate) disk: Option<Disk>,
     pub(crate) agent: Agent,
     pub(crate) elasticsearch: Elasticsearch,
     /// The agent's pipeline as it was at the start.
@@ -42,6 +45,7 @@ impl Scenario {
             options: Vec::new(),
             through: None,
             environment: Vec::new(),
+            disk: None,
             limit: Duration::from_secs(120),
         }
     }
@@ -82,18 +86,25 @@ impl Scenario {
         self
     }
 
+    /// Has the agent keep its state on a disk of so many bytes.
+    pub(crate) fn disk(mut self, bytes: usize) -> Self {
+        self.disk = Some(bytes);
+        self
+    }
+
     /// Starts an agent and the containers, and has the documents indexed in `elasticsearch`.
     pub(crate) fn start(self, elasticsearch: Elasticsearch) -> Running {
         let pipeline = self.pipeline(&elasticsearch);
         let agent = Agent::new(&self.name, &pipeline).environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
         let mut agent = self.environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
+        let disk = self.disk.map(|bytes| Disk::mount(agent.data(), bytes));
         agent.start();
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let containers = (0..self.containers)
             .map(|number| Container::run(&format!("{}-{number}", self.name), &options, &self.script()))
             .collect();
         let lines = self.lines / self.containers;
-        Running { agent, elasticsearch, pipeline, containers, lines, prefix: self.name, limit: self.limit }
+        Running { disk, agent, elasticsearch, pipeline, containers, lines, prefix: self.name, limit: self.limit }
     }
 
     /// Other tests' containers are on the same engine, so the pipeline keeps its own ones only.

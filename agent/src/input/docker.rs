@@ -100,7 +100,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
@@ -523,11 +523,18 @@ fn open_cursors(path: &std::path::Path) -> anyhow::Result<Cursors> {
 async fn save(cursors: Weak<Cursors>) {
     let mut ticks = interval(SAVE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut fails = false;
     loop {
         ticks.tick().await;
         let Some(cursors) = cursors.upgrade() else { return };
-        if let Ok(Err(error)) = spawn_blocking(move || cursors.save()).await {
-            warn!(reason = %error, "cursors can't be written; after a crash lines are read again from where they were written last");
+        // A join that fails means that the runtime ends.
+        let Ok(saved) = spawn_blocking(move || cursors.save()).await else { return };
+        match (std::mem::replace(&mut fails, saved.is_err()), saved) {
+            (false, Err(error)) => {
+                warn!(reason = %error, "cursors can't be written; make room in path.data, for after a crash lines are read again from where they were written last");
+            }
+            (true, Ok(())) => info!("cursors can be written again"),
+            _ => {}
         }
     }
 }
