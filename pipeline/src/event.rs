@@ -21,6 +21,7 @@ use crate::value::Value;
 mod decode;
 mod identity;
 mod layer;
+pub mod stored;
 
 pub use identity::DocumentId;
 pub use layer::Layer;

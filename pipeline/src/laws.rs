@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use crate::codec::Usage;
 use crate::codec::testing::{codec, shown};
 use crate::event::Event;
+use crate::event::stored::{Pack, unpack};
 use crate::filter::testing::filtered;
 use crate::json::{self, Numbers};
 use crate::map::Map;
@@ -144,6 +145,16 @@ proptest! {
         json::write_value(&value, &mut out);
         let text = String::from_utf8(out).unwrap();
         prop_assert_eq!(json::parse(&text, Numbers::Doubles).unwrap(), value, "{}", text);
+    }
+
+    #[test]
+    fn packed_events_come_back_as_they_were(events in vec(event(), 0..5)) {
+        let (mut pack, mut bytes, mut back) = (Pack::default(), Vec::new(), Vec::new());
+        events.iter().for_each(|event| pack.push(event));
+        pack.write(&mut bytes);
+        unpack(&bytes, events.len(), &mut back).unwrap();
+        let [back, events] = [&back, &events].map(|events| events.iter().map(shown).collect::<Vec<_>>());
+        prop_assert_eq!(back, events);
     }
 
     #[test]
