@@ -56,17 +56,25 @@ pub enum Order {
     BySource,
 }
 
+/// A chunk on its way, with where it is from.
+pub struct Sent {
+    /// The same number for everything of one source.
+    pub source: u64,
+    /// What was sent.
+    pub chunk: Box<dyn Chunk>,
+}
+
 /// The inputs' end.
 #[derive(Clone)]
 pub struct Queue {
-    lanes: Vec<Sender<Box<dyn Chunk>>>,
+    lanes: Vec<Sender<Sent>>,
     budget: Budget,
     decoration: Option<Arc<Decoration>>,
     meter: Option<Arc<SourceMeter>>,
 }
 
 /// A worker's end.
-pub struct Lane(Receiver<Box<dyn Chunk>>);
+pub struct Lane(Receiver<Sent>);
 
 /// The workers are gone; the pipeline is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +83,7 @@ pub struct Closed;
 /// What a worker finds when it looks into its lane.
 pub enum Next {
     /// A chunk.
-    Chunk(Box<dyn Chunk>),
+    Chunk(Sent),
     /// Nothing until the deadline.
     Nothing,
     /// All inputs are gone and the lane is empty.
@@ -133,7 +141,8 @@ impl Queue {
     /// [`Closed`] when the workers are gone; the chunk's receipts are dropped unacknowledged then.
     pub async fn send(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
         let (events, began) = (chunk.events(), self.begin());
-        self.lane(source).send_async(self.dressed(chunk)).await.map_err(|_| Closed)?;
+        let sent = Sent { source, chunk: self.dressed(chunk) };
+        self.lane(source).send_async(sent).await.map_err(|_| Closed)?;
         self.count(events, began);
         Ok(())
     }
@@ -144,7 +153,7 @@ impl Queue {
     /// As [`Queue::send`].
     pub fn send_blocking(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
         let (events, began) = (chunk.events(), self.begin());
-        self.lane(source).send(self.dressed(chunk)).map_err(|_| Closed)?;
+        self.lane(source).send(Sent { source, chunk: self.dressed(chunk) }).map_err(|_| Closed)?;
         self.count(events, began);
         Ok(())
     }
@@ -166,7 +175,7 @@ impl Queue {
         }
     }
 
-    fn lane(&self, source: u64) -> &Sender<Box<dyn Chunk>> {
+    fn lane(&self, source: u64) -> &Sender<Sent> {
         &self.lanes[(source % self.lanes.len() as u64) as usize]
     }
 }
@@ -185,7 +194,7 @@ impl Lane {
     }
 
     /// A chunk that is there already.
-    pub fn try_next(&self) -> Option<Box<dyn Chunk>> {
+    pub fn try_next(&self) -> Option<Sent> {
         self.0.try_recv().ok()
     }
 }
@@ -202,8 +211,8 @@ mod tests {
 
     fn drain(lane: &Lane) -> Vec<i64> {
         let mut events = Vec::new();
-        while let Some(chunk) = lane.try_next() {
-            chunk.unpack(&mut events);
+        while let Some(sent) = lane.try_next() {
+            sent.chunk.unpack(&mut events);
         }
         let number = |event: &Event| match event.field("n") {
             Some(crate::value::Value::Integer(n)) => *n,

@@ -56,8 +56,8 @@ impl Worker {
         let mut written = Written::new(self.writers.len());
         loop {
             match self.lane.next(deadline) {
-                Next::Chunk(chunk) => {
-                    chunk.unpack(&mut events);
+                Next::Chunk(sent) => {
+                    sent.chunk.unpack(&mut events);
                     self.fill(&mut events, deadline);
                     self.work(&mut events, &mut written, &mut cx);
                 }
@@ -76,8 +76,8 @@ impl Worker {
     /// `due` is not made to wait.
     fn fill(&self, events: &mut Vec<Event>, due: Option<Instant>) {
         while events.len() < self.batch_size {
-            let Some(chunk) = self.lane.try_next() else { break };
-            chunk.unpack(events);
+            let Some(sent) = self.lane.try_next() else { break };
+            sent.chunk.unpack(events);
         }
         if self.batch_delay.is_zero() || events.len() >= self.batch_size {
             return;
@@ -86,8 +86,8 @@ impl Worker {
         let end = due.map_or(end, |due| due.min(end));
         while events.len() < self.batch_size {
             // A lane that is closed is found closed again by whoever called.
-            let Next::Chunk(chunk) = self.lane.next(Some(end)) else { return };
-            chunk.unpack(events);
+            let Next::Chunk(sent) = self.lane.next(Some(end)) else { return };
+            sent.chunk.unpack(events);
         }
     }
 
