@@ -23,6 +23,7 @@ mod indexing;
 mod inputs;
 mod outputs;
 mod pipelines;
+mod queue;
 mod rejection;
 mod reload;
 mod settings;

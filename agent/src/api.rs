@@ -55,6 +55,7 @@ mod page;
 mod query;
 #[cfg(test)]
 mod testing;
+mod volume;
 
 use answer::Answer;
 use flow::History;

@@ -1,4 +1,4 @@
-//! A limit on how often elkhound says the same kind of thing: once a second, with the number of times it held its tongue.
+//! A limit on how often elkhound says the same kind of thing: once a second, if not told otherwise, with the number of times it held its tongue.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// One kind of message.
 #[derive(Debug)]
 pub(crate) struct Limit {
+    pause: Duration,
     /// Milliseconds since the first use, of the last message; 0 before the first.
     last: AtomicU64,
     suppressed: AtomicU64,
@@ -20,7 +21,12 @@ pub(crate) struct Limit {
 impl Limit {
     /// A limit that lets the first message pass.
     pub(crate) const fn new() -> Self {
-        Self { last: AtomicU64::new(0), suppressed: AtomicU64::new(0), start: std::sync::OnceLock::new() }
+        Self::every(PAUSE)
+    }
+
+    /// The same with another pause.
+    pub(crate) const fn every(pause: Duration) -> Self {
+        Self { pause, last: AtomicU64::new(0), suppressed: AtomicU64::new(0), start: std::sync::OnceLock::new() }
     }
 
     /// The number of messages held back since the last one, when it is time to say something again.
@@ -28,7 +34,7 @@ impl Limit {
         let elapsed = self.start.get_or_init(Instant::now).elapsed();
         let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let last = self.last.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last + PAUSE.as_millis() as u64;
+        let due = last == 0 || now >= last + self.pause.as_millis() as u64;
         if due && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Some(self.suppressed.swap(0, Ordering::Relaxed));
         }

@@ -40,6 +40,8 @@ pub(crate) struct Line {
     pub(crate) dead_letters: Option<Arc<DeadLetterMeter>>,
     /// Cancelled to make the outputs give up.
     pub(crate) give_up: CancellationToken,
+    /// How often pipelines were loaded before this one.
+    pub(crate) round: u64,
 }
 
 impl Line {
@@ -142,7 +144,7 @@ fn make_one(
     let setup = setup(pipeline.ecs);
     let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
-    let give_up = shared.ground.give_up.child_token();
+    let give_up = give_up(pipeline, shared.ground.give_up);
     let letters = pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings)));
     let dead_letters = letters.as_ref().map(|queue| queue.meter());
     let world = output::World {
@@ -163,7 +165,13 @@ fn make_one(
     let outputs =
         compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
     let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
-    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, dead_letters, give_up }, diagnostics)
+    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, dead_letters, give_up, round }, diagnostics)
+}
+
+/// What makes a pipeline's outputs give up: the deadline of a stop, but for one that is to empty its queue, however long that takes.
+fn give_up(pipeline: &PipelineSettings, deadline: &CancellationToken) -> CancellationToken {
+    let drains = pipeline.queue.as_ref().is_some_and(|queue| queue.drain);
+    if drains { CancellationToken::new() } else { deadline.child_token() }
 }
 
 /// How many inputs of the same kind stand before `plugin`. That names its state, so that one of another kind may come and go.

@@ -86,10 +86,11 @@ fn print(pipeline: &PipelineSettings, text: &Result<Source, Box<Mistake>>) -> u6
         ecs,
         support_escapes,
         dead_letters,
+        queue,
         reloadable,
     } = pipeline;
     let mut hasher = DefaultHasher::new();
-    let settings = (id, workers, batch_size, batch_delay, order, ecs, support_escapes, dead_letters, reloadable);
+    let settings = (id, workers, batch_size, batch_delay, order, ecs, support_escapes, dead_letters, queue, reloadable);
     format!("{settings:?}").hash(&mut hasher);
     match text {
         Ok(source) => {

@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod dead_letters;
 mod difference;
+mod disk_queue;
 mod docs;
 mod doctor;
 mod files;

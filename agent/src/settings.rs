@@ -13,6 +13,7 @@
 pub(crate) mod api;
 mod file;
 mod pipelines;
+mod queue;
 pub(crate) mod table;
 mod written;
 
@@ -35,7 +36,7 @@ pub(crate) use self::written::{Mistake, Written};
 use crate::cli::RunArgs;
 use crate::line::folder_name;
 use crate::notice::Cloud;
-use crate::{cgroup, dead_letters, variables};
+use crate::{cgroup, dead_letters, disk_queue, variables};
 
 /// The byte budget of everything in flight. Encoded documents are a few times larger than their lines, and the inputs charge for that.
 const IN_FLIGHT: usize = 24 << 20;
@@ -96,6 +97,8 @@ pub(crate) struct PipelineSettings {
     pub(crate) support_escapes: bool,
     /// Where documents go that are refused for good, if they are kept.
     pub(crate) dead_letters: Option<dead_letters::Settings>,
+    /// Where its events are kept between inputs and workers, if not in memory.
+    pub(crate) queue: Option<disk_queue::Settings>,
     /// Whether it may be loaded again.
     pub(crate) reloadable: bool,
 }
@@ -203,16 +206,21 @@ impl Given {
         let process = [&self.flags, &self.variables, &self.file];
         let layers = Layers(&process);
         let (files, text) = (layers.find("path.config"), layers.find("config.string"));
+        let mut odd = Vec::new();
         let (meant, mistake) = match (files.or(text), &self.entries) {
             (Some(given), Some(_)) => {
                 let path = self.folder.join("pipelines.yml").display().to_string();
                 let message = format!("{path} is ignored, for {} gives a pipeline", given.quoted());
-                (vec![meant(layers)], Some(Mistake::warning("ignored-pipelines", given.origin.clone(), message)))
+                (
+                    vec![meant(layers, &mut odd)],
+                    Some(Mistake::warning("ignored-pipelines", given.origin.clone(), message)),
+                )
             }
-            (Some(_), None) => (vec![meant(layers)], None),
+            (Some(_), None) => (vec![meant(layers, &mut odd)], None),
             (None, Some(entries)) => {
-                let each = |entry: &Entry| meant(Layers(&[&entry.layer, process[0], process[1], process[2]]));
-                (entries.iter().map(each).collect(), None)
+                let mut each =
+                    |entry: &Entry| meant(Layers(&[&entry.layer, process[0], process[1], process[2]]), &mut odd);
+                (entries.iter().map(&mut each).collect(), None)
             }
             // Who knows what a file that can't be read would have given.
             (None, None) => (Vec::new(), self.is_sound().then(|| self.nothing_to_run())),
@@ -221,7 +229,7 @@ impl Given {
             let message = format!("{} and {} exclude each other", files.quoted(), text.quoted());
             Mistake::error("bad-setting", files.origin.clone(), message)
         });
-        self.mistakes.extend(mistake.into_iter().chain(both));
+        self.mistakes.extend(mistake.into_iter().chain(both).chain(odd));
         meant.into_iter().flatten().collect()
     }
 
@@ -285,7 +293,7 @@ fn folder(given: Layers<'_>, environment: &Lookup<'_>, mistakes: &mut Vec<Mistak
 }
 
 /// What the layers mean for a pipeline; nothing when it has no text, which has been reported.
-fn meant(layers: Layers<'_>) -> Option<PipelineSettings> {
+fn meant(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<PipelineSettings> {
     let files = layers.find("path.config").cloned().map(PipelineText::Files);
     let text = files.or_else(|| layers.find("config.string").cloned().map(PipelineText::Inline))?;
     let workers =
@@ -301,6 +309,7 @@ fn meant(layers: Layers<'_>) -> Option<PipelineSettings> {
         ecs: Ecs::parse(layers.value("pipeline.ecs_compatibility").unwrap_or_default()).unwrap_or(Ecs::V8),
         support_escapes: layers.is_on("config.support_escapes"),
         dead_letters: layers.is_on("dead_letter_queue.enable").then(|| dead_letters(layers)),
+        queue: queue::read(layers, mistakes),
         reloadable: layers.is_on("pipeline.reloadable"),
     })
 }

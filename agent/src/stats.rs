@@ -15,6 +15,7 @@ use elkhound_pipeline::plan::Plan;
 use elkhound_pipeline::time::Timestamp;
 
 use crate::clock;
+use crate::disk_queue::Gauge;
 use crate::line::Named;
 use crate::settings::PipelineSettings;
 
@@ -131,6 +132,8 @@ pub(crate) struct PipelineStats {
     pub(crate) outputs: Vec<Arc<OutputStats>>,
     /// The bytes in flight.
     pub(crate) budget: Budget,
+    /// What is kept on disk between inputs and workers, where something is.
+    pub(crate) disk: Option<Arc<Gauge>>,
     /// How often it was reloaded.
     pub(crate) reloads: Arc<Reloads>,
     state: AtomicU8,
@@ -143,7 +146,7 @@ impl PipelineStats {
         (inputs, outputs): (&[Named], &[Named]),
         plan: &Arc<Plan>,
         dead_letters: Option<Arc<DeadLetterMeter>>,
-        budget: Budget,
+        (budget, disk): (Budget, Option<Arc<Gauge>>),
         stats: &Stats,
     ) -> Self {
         Self {
@@ -158,6 +161,7 @@ impl PipelineStats {
             inputs: inputs.iter().map(|named| Arc::new(InputStats::new(named, &stats.tap))).collect(),
             outputs: outputs.iter().map(|named| Arc::new(OutputStats::new(named))).collect(),
             budget,
+            disk,
             reloads: stats.reloads_of(&settings.id),
             state: AtomicU8::new(State::Running as u8),
         }
@@ -187,8 +191,11 @@ impl PipelineStats {
         self.inputs.iter().map(|input| read(&input.meter.push_nanos)).sum()
     }
 
-    /// Events that wait for a worker.
+    /// Events that wait for a worker, or on disk for a receipt.
     pub(crate) fn waiting(&self) -> u64 {
+        if let Some(disk) = &self.disk {
+            return read(&disk.events);
+        }
         self.entered().saturating_sub(read(&self.flow.entered))
     }
 

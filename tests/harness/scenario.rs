@@ -213,7 +213,8 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    fn new(written: &[(String, String)], indexed: Vec<Document>) -> Self {
+    /// Compares what was written, by container and line, with what was indexed.
+    pub(crate) fn new(written: &[(String, String)], indexed: Vec<Document>) -> Self {
         let mut found: BTreeMap<(String, String), usize> = BTreeMap::new();
         for document in indexed {
             *found.entry((document.container, document.message)).or_default() += 1;

@@ -59,6 +59,10 @@ const METRICS: &[Row] = &[
     ("elkhound_output_requests_total", Counter, "Bulk requests: success, with_errors, failure."),
     ("elkhound_output_responses_total", Counter, "Answers to bulk requests, by HTTP status."),
     ("elkhound_pipeline_batches_total", Counter, "Batches that workers have taken up."),
+    ("elkhound_pipeline_disk_queue_bytes", Gauge, "Bytes of the queue on disk."),
+    ("elkhound_pipeline_disk_queue_events", Gauge, "Events in the queue on disk."),
+    ("elkhound_pipeline_disk_queue_lost_events_total", Counter, "Events of the queue on disk that damage has cost."),
+    ("elkhound_pipeline_disk_queue_max_bytes", Gauge, "How large the queue on disk may become."),
     ("elkhound_pipeline_duration_seconds_total", Counter, "Time that workers have worked."),
     ("elkhound_pipeline_events_filtered_total", Counter, "Events that have left the filters."),
     ("elkhound_pipeline_events_in_total", Counter, "Events that inputs have handed on."),
@@ -118,6 +122,12 @@ fn of_pipeline(pipeline: &PipelineStats, labels: &Labels, samples: &mut Samples)
     samples.add("elkhound_pipeline_queue_bytes", labels, pipeline.bytes() as f64);
     samples.add("elkhound_pipeline_queue_max_bytes", labels, pipeline.budget.bytes() as f64);
     samples.count("elkhound_pipeline_queue_events", labels, pipeline.waiting());
+    if let Some(disk) = &pipeline.disk {
+        samples.count("elkhound_pipeline_disk_queue_bytes", labels, read(&disk.bytes));
+        samples.count("elkhound_pipeline_disk_queue_events", labels, read(&disk.events));
+        samples.count("elkhound_pipeline_disk_queue_lost_events_total", labels, read(&disk.lost));
+        samples.count("elkhound_pipeline_disk_queue_max_bytes", labels, disk.settings.limits.bytes);
+    }
     let reloads = [("success", &pipeline.reloads.successes), ("failure", &pipeline.reloads.failures)];
     for (result, count) in reloads {
         samples.count("elkhound_pipeline_reloads_total", &labels.with("result", result), read(count));
@@ -255,7 +265,7 @@ impl Samples {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::state;
+    use super::super::testing::state_with_disk;
     use super::*;
 
     #[test]
@@ -269,7 +279,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_written_and_well_formed() {
-        let state = state();
+        let state = state_with_disk();
         let pipeline = state.stats.pipelines().remove(0);
         let container = pipeline.inputs[0].containers.take_up("0123456789abcdef");
         container.describe(crate::stats::containers::About { name: "a\"b\\c\nd".into(), ..Default::default() });

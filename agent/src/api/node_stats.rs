@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use super::flow::{Counts, Watched, rounded};
-use super::machine;
+use super::{machine, volume};
 use crate::clock;
+use crate::disk_queue::{Gauge, Settings};
 use crate::stats::containers::ContainerStats;
 use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::delivery::Delivery;
@@ -116,13 +117,7 @@ pub(crate) fn pipeline_stats(state: &State, pipeline: &PipelineStats) -> Value {
             "outputs": outputs.map(|(at, one)| output(pipeline, at, one)).collect::<Vec<_>>(),
         },
         "reloads": reloads(&pipeline.reloads),
-        "queue": {
-            "type": "memory",
-            "events": pipeline.waiting(),
-            "events_count": pipeline.waiting(),
-            "queue_size_in_bytes": pipeline.bytes(),
-            "max_queue_size_in_bytes": pipeline.budget.bytes(),
-        },
+        "queue": pipeline.disk.as_ref().map_or_else(|| queue(pipeline), |disk| disk_queue(disk)),
         "batch": { "count": read(&pipeline.flow.batches), "event_count": { "average": average(pipeline) } },
         "pipeline": super::node::pipeline_info(state, pipeline),
         "ephemeral_id": state.node.ephemeral_id,
@@ -143,6 +138,40 @@ fn dead_letters(queue: &DeadLetterMeter) -> Value {
         "dropped_events": read(&queue.dropped),
         "expired_events": read(&queue.expired),
         "last_error": queue.trouble().unwrap_or_else(|| "no errors".into()),
+    })
+}
+
+fn queue(pipeline: &PipelineStats) -> Value {
+    json!({
+        "type": "memory",
+        "events": pipeline.waiting(),
+        "events_count": pipeline.waiting(),
+        "queue_size_in_bytes": pipeline.bytes(),
+        "max_queue_size_in_bytes": pipeline.budget.bytes(),
+    })
+}
+
+fn disk_queue(disk: &Gauge) -> Value {
+    let Settings { folder, limits, .. } = &disk.settings;
+    let (events, bytes) = (read(&disk.events), read(&disk.bytes));
+    json!({
+        "type": "persisted",
+        "capacity": {
+            "page_capacity_in_bytes": limits.page,
+            "max_queue_size_in_bytes": limits.bytes,
+            "max_unread_events": limits.events,
+            "queue_size_in_bytes": bytes,
+        },
+        "data": {
+            "path": folder.display().to_string(),
+            "free_space_in_bytes": volume::free(folder),
+            "storage_type": volume::kind(folder),
+        },
+        "events": events,
+        "events_count": events,
+        "queue_size_in_bytes": bytes,
+        "max_queue_size_in_bytes": limits.bytes,
+        "lost_events": read(&disk.lost),
     })
 }
 
@@ -281,6 +310,32 @@ mod tests {
             jvm["mem"]["heap_used_in_bytes"].as_u64() > Some(0) && jvm["mem"]["heap_max_in_bytes"].as_u64() > Some(0)
         );
         assert_eq!(jvm["gc"]["collectors"]["young"]["collection_count"], 0);
+    }
+
+    #[test]
+    fn a_queue_on_disk_has_logstashs_shape() {
+        let folder = crate::scratch::Folder::new("queue-shape");
+        let gauge = super::super::testing::disk(&folder);
+        let shown = disk_queue(&gauge);
+        let expected = [
+            "capacity",
+            "data",
+            "events",
+            "events_count",
+            "lost_events",
+            "max_queue_size_in_bytes",
+            "queue_size_in_bytes",
+            "type",
+        ];
+        assert_eq!(names(&shown), expected);
+        let capacity = json!({ "page_capacity_in_bytes": 10, "max_queue_size_in_bytes": 100, "max_unread_events": 5, "queue_size_in_bytes": 42 });
+        assert_eq!(
+            (&shown["type"], &shown["capacity"], &shown["events_count"]),
+            (&json!("persisted"), &capacity, &json!(3))
+        );
+        assert_eq!(names(&shown["data"]), ["free_space_in_bytes", "path", "storage_type"]);
+        assert!(shown["data"]["free_space_in_bytes"].as_u64() > Some(0), "{shown}");
+        assert!(shown["data"]["storage_type"].as_str().is_some_and(|kind| !kind.is_empty()), "{shown}");
     }
 
     #[test]

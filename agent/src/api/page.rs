@@ -92,7 +92,19 @@ fn of_pipeline(state: &State, pipeline: &PipelineStats, out: &mut String) {
     step(out, "inputs", &inputs, &format!("{} events/s", number(rate("input_throughput"))), None);
     let share = pipeline.bytes() as f64 / pipeline.budget.bytes().max(1) as f64;
     let queue = format!("{} of {}", size(pipeline.bytes()), size(pipeline.budget.bytes()));
-    step(out, "in flight", &queue, &format!("{} events wait", pipeline.waiting()), Some(share));
+    let waiting = if pipeline.disk.is_some() { String::new() } else { format!("{} events wait", pipeline.waiting()) };
+    step(out, "in flight", &queue, &waiting, Some(share));
+    if let Some(disk) = &pipeline.disk {
+        let (bytes, most) = (read(&disk.bytes) as usize, disk.settings.limits.bytes as usize);
+        let held = format!("{} events", read(&disk.events));
+        step(
+            out,
+            "on disk",
+            &format!("{} of {}", size(bytes), size(most)),
+            &held,
+            Some(bytes as f64 / most.max(1) as f64),
+        );
+    }
     let busy = rate("worker_utilization");
     let filters = format!("{} filters, {} workers", pipeline.plan.filters().len(), pipeline.workers);
     step(out, "filters", &filters, &format!("{} events/s", number(rate("filter_throughput"))), Some(busy / 100.0));

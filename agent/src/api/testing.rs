@@ -1,6 +1,7 @@
 //! A state to ask, for tests: one pipeline `main` with an input, a filter and an output that delivers.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::node::Node;
 use super::query::Query;
 use super::{Asked, History, State, answer};
+use crate::disk_queue::{Gauge, Limits, Settings};
 use crate::line::Named;
 use crate::settings::api::ApiSettings;
 use crate::settings::{PipelineSettings, PipelineText, Written};
@@ -25,8 +27,17 @@ use crate::stats::{PipelineStats, Stats};
 
 /// A state whose pipeline has done nothing yet.
 pub(crate) fn state() -> State {
+    state_of(None)
+}
+
+/// The same with a queue on disk.
+pub(crate) fn state_with_disk() -> State {
+    state_of(Some(Arc::new(disk(Path::new("/queue")))))
+}
+
+fn state_of(disk: Option<Arc<Gauge>>) -> State {
     let stats = Arc::new(Stats::new());
-    stats.start(Arc::new(pipeline(&stats)));
+    stats.start(Arc::new(pipeline(&stats, disk)));
     let text = String::new;
     let node = Node {
         host: "node-1".into(),
@@ -47,7 +58,7 @@ pub(crate) fn state() -> State {
     }
 }
 
-fn pipeline(stats: &Stats) -> PipelineStats {
+fn pipeline(stats: &Stats, disk: Option<Arc<Gauge>>) -> PipelineStats {
     let text = "filter { mutate { add_tag => a } if [b] > 1 { drop { } } }";
     let source = Source::of("p.conf", text);
     let parsed = parser::parse(&source, Escapes::Kept);
@@ -67,13 +78,22 @@ fn pipeline(stats: &Stats) -> PipelineStats {
         ecs: Ecs::V8,
         support_escapes: false,
         dead_letters: None,
+        queue: None,
         reloadable: true,
     };
     let letters = DeadLetterMeter::new(1 << 30, "drop_newer");
     let (plan, names) = (Arc::new(plan.plan), (&names.0[..], &names.1[..]));
-    let pipeline = PipelineStats::new(&settings, names, &plan, Some(Arc::new(letters)), Budget::new(1 << 20), stats);
+    let pipeline =
+        PipelineStats::new(&settings, names, &plan, Some(Arc::new(letters)), (Budget::new(1 << 20), disk), stats);
     pipeline.outputs[0].delivery.set(Arc::default()).unwrap();
     pipeline
+}
+
+/// A queue on disk that holds something.
+pub(crate) fn disk(folder: &Path) -> Gauge {
+    let limits = Limits { page: 10, bytes: 100, events: 5, acks: 0, writes: 0, interval: None };
+    let settings = Settings { folder: folder.to_owned(), limits, drain: false };
+    Gauge { settings, events: 3.into(), bytes: 42.into(), lost: 1.into() }
 }
 
 /// Asks for a path; the status and the body of the answer.

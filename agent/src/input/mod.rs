@@ -31,7 +31,7 @@ pub(crate) mod pipeline;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 pub(crate) mod udp;
-mod window;
+pub(crate) mod window;
 
 /// An input, made from its place in the pipeline file.
 pub(crate) trait Input: Send {

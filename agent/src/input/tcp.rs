@@ -48,7 +48,8 @@
 //! ## On failure
 //!
 //! A port that can't be listened on ends elkhound. Trouble with one connection ends that connection, and the log says why. What a peer has sent and
-//! elkhound has not handed to an output when it is killed is lost, for TCP has no receipts; to send it again is the peer's part.
+//! elkhound has not handed to an output when it is killed is lost, for TCP has no receipts; to send it again is the peer's part. With `queue.type: persisted`
+//! what was written to the queue on disk is not lost, and the peer need not wait while outputs are away.
 //!
 //! ## Differences from Logstash
 //!

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock;
+use crate::disk_queue::{DiskQueue, Ends};
 use crate::input::Input;
 use crate::line::Line;
 use crate::output::Output;
@@ -32,6 +33,8 @@ pub(super) struct Running {
     id: String,
     inputs: Vec<(Box<dyn Input>, Decoration)>,
     queue: Queue,
+    /// What keeps events on disk between the inputs and the workers, where something does.
+    disk: Option<DiskQueue>,
     workers: Vec<JoinHandle<()>>,
     outputs: Vec<Box<dyn Output>>,
     /// Reads the files again that filters watch; it ends with the pipeline.
@@ -77,10 +80,11 @@ pub(super) fn start(
     runtime: &Handle,
     stats: &Stats,
 ) -> Result<(Running, Switch)> {
-    let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up } = line;
-    let budget = Budget::new(budget);
-    let (queue, lanes) = queue(pipeline.workers, pipeline.order, budget.clone());
-    let counted = Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, dead_letters, budget, stats));
+    let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up, round } = line;
+    let Ways { queue, lanes, disk, budget } = Ways::new(pipeline, budget, round);
+    let gauge = disk.as_ref().map(DiskQueue::gauge);
+    let counted =
+        Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, dead_letters, (budget, gauge), stats));
     inputs.iter_mut().zip(&counted.inputs).for_each(|((input, _), stats)| input.observe(stats));
     outputs.iter_mut().zip(&counted.outputs).for_each(|(output, stats)| output.observe(stats));
     stats.start(Arc::clone(&counted));
@@ -94,6 +98,7 @@ pub(super) fn start(
         id: pipeline.id.clone(),
         inputs,
         queue,
+        disk,
         workers,
         outputs,
         refreshed,
@@ -101,6 +106,28 @@ pub(super) fn start(
         stats: counted,
     };
     Ok((running, switch))
+}
+
+/// From the inputs to the workers: straight, or over a disk.
+struct Ways {
+    queue: Queue,
+    lanes: Vec<Lane>,
+    disk: Option<DiskQueue>,
+    budget: Budget,
+}
+
+impl Ways {
+    fn new(pipeline: &PipelineSettings, bytes: usize, round: u64) -> Self {
+        let (workers, order) = (pipeline.workers, pipeline.order);
+        let Some(settings) = &pipeline.queue else {
+            let budget = Budget::new(bytes);
+            let (queue, lanes) = queue(workers, order, budget.clone());
+            return Self { queue, lanes, disk: None, budget };
+        };
+        let (queue, lanes, disk) = DiskQueue::new(settings, (workers, order), bytes, round);
+        let budget = disk.budget().clone();
+        Self { queue, lanes, disk: Some(disk), budget }
+    }
 }
 
 fn start_workers(
@@ -151,19 +178,33 @@ impl Drop for Guard {
 impl Running {
     /// Runs the inputs until they end by themselves or are stopped, and what they have handed on to its end.
     pub(super) async fn run(self) -> Result<()> {
-        let Self { id, inputs, queue, workers, outputs, refreshed: _refreshed, switch, stats } = self;
+        let Self { id, inputs, queue, disk, workers, outputs, refreshed: _refreshed, switch, stats } = self;
+        let kept = tokio::spawn(keep(id.clone(), disk, switch.clone()));
         let ended = read(&id, inputs, queue, &switch, &stats).await;
         stats.ended(if ended.is_ok() { State::Finished } else { State::Failed });
         switch.read.cancel();
         info!(pipeline = id, "inputs have ended; finishing what was read");
+        let kept = kept.await.context("the queue on disk ended by a panic").and_then(|kept| kept);
         let drained = drain(workers, outputs).await;
         info!(pipeline = id, "a pipeline has ended");
-        if drained.is_err() {
+        if kept.is_err() || drained.is_err() {
             stats.ended(State::Failed);
         }
         switch.ended.cancel();
-        ended.and(drained).with_context(|| format!("pipeline `{id}`"))
+        kept.and(ended).and(drained).with_context(|| format!("pipeline `{id}`"))
     }
+}
+
+/// Keeps a pipeline's events on disk between its inputs and its workers, where that is wanted. A queue that can't be opened ends its pipeline.
+async fn keep(id: String, disk: Option<DiskQueue>, switch: Switch) -> Result<()> {
+    let Some(disk) = disk else { return Ok(()) };
+    let Switch { stop, leave, give_up, .. } = switch.clone();
+    let result = disk.run(Ends { stop, leave, give_up }).await;
+    if let Err(trouble) = &result {
+        error!(pipeline = id, reason = format!("{trouble:#}"), "there is no queue, and the pipeline ends");
+        switch.leave();
+    }
+    result
 }
 
 /// Runs all inputs of a pipeline until they end by themselves or are stopped. Trouble with one that it can't heal stops the others.
@@ -284,8 +325,15 @@ mod tests {
         let give_up = CancellationToken::new();
         let named = |id: &str| vec![crate::line::Named { id: id.into(), name: id.into() }];
         let names = (named("once"), named("nowhere"));
-        let line =
-            Line { plan: Arc::new(plan), inputs, outputs: vec![Box::new(Nowhere)], names, dead_letters: None, give_up };
+        let line = Line {
+            plan: Arc::new(plan),
+            inputs,
+            outputs: vec![Box::new(Nowhere)],
+            names,
+            dead_letters: None,
+            give_up,
+            round: 0,
+        };
         let (stop, stats) = (CancellationToken::new(), Stats::new());
         let pipeline = &settings.pipelines[0];
         let (running, switch) = start(line, pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();

@@ -11,6 +11,7 @@
 //! 4. The old pipelines deliver what they have. Where all their inputs can read again, they give up at the deadline of a stop; what was
 //!    not delivered is read by the new pipeline. Where some can't (tcp, udp, `pipeline`), an old pipeline goes on delivering beside the new one for as
 //!    long as it takes, until it is itself the second that is replaced: there are never more than two.
+//! 5. A queue on disk is handed over as positions are: the new pipeline opens it when the last receipt of the old one is back, and finds in it what was not delivered.
 
 use std::time::Duration;
 
@@ -328,7 +329,9 @@ impl Pipelines {
 
     fn start_one(&mut self, line: Line, wanted: Wanted, share: usize) -> Result<Current> {
         let Wanted { settings, source, print } = wanted;
-        let (reads_again, reloadable) = (line.reads_again(), settings.reloadable && line.is_reloadable());
+        // What was not delivered stays in a queue on disk, for the next pipeline.
+        let reads_again = line.reads_again() || settings.queue.is_some();
+        let reloadable = settings.reloadable && line.is_reloadable();
         let (running, switch) =
             pipeline::start(line, &settings, share, &self.agent.stop, &self.agent.runtime, &self.agent.stats)?;
         let (id, round) = (settings.id, self.round);

@@ -197,7 +197,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row("path.logs", Text, "", "a folder for logs", Effect::None("elkhound logs on standard error")).short('l'),
     row("path.plugins", Any, "", "plugins in Ruby", Effect::None("elkhound's plugins are built in")).short('p'),
-    of_pipeline("path.queue", Text, "", DISK_QUEUE, NotYet(&[])),
+    of_pipeline("path.queue", Text, "", "Folder of the queues on disk; without it `queue` in path.data", Works),
     row("path.settings", Text, "/etc/elkhound", "Folder with elkhound.yml or logstash.yml, and pipelines.yml", Works),
     of_pipeline(
         "pipeline.batch.delay",
@@ -235,16 +235,40 @@ pub(crate) const ROWS: &[Row] = &[
     row("pipeline.unsafe_shutdown", Switch, "false", "end although events are under way", NO_HANG),
     of_pipeline("pipeline.workers", Number(1), "", "Worker threads that run filters [default: number of cores]", Works)
         .short('w'),
-    of_pipeline("queue.checkpoint.acks", Number(0), "1024", DISK_QUEUE, NotYet(&["1024"])),
-    of_pipeline("queue.checkpoint.interval", Number(0), "1000", DISK_QUEUE, NotYet(&["1000"])),
-    of_pipeline("queue.checkpoint.retry", Switch, "true", DISK_QUEUE, NotYet(&["true"])),
-    of_pipeline("queue.checkpoint.writes", Number(0), "1024", DISK_QUEUE, NotYet(&["1024"])),
-    of_pipeline("queue.compression", Text, "none", DISK_QUEUE, NotYet(&["none", "disabled"])),
-    of_pipeline("queue.drain", Switch, "false", DISK_QUEUE, NotYet(&["false"])),
-    of_pipeline("queue.max_bytes", Size, "1024mb", DISK_QUEUE, NotYet(&["1024mb", "1gb"])),
-    of_pipeline("queue.max_events", Number(0), "0", DISK_QUEUE, NotYet(&["0"])),
-    of_pipeline("queue.page_capacity", Size, "64mb", DISK_QUEUE, NotYet(&["64mb"])),
-    of_pipeline("queue.type", OneOf(&["memory", "persisted"]), "memory", DISK_QUEUE, NotYet(&["memory"])),
+    of_pipeline(
+        "queue.checkpoint.acks",
+        Number(0),
+        "1024",
+        "Events taken out of the queue on disk after which its checkpoint is written; 0 for any number",
+        Works,
+    ),
+    of_pipeline(
+        "queue.checkpoint.interval",
+        Number(0),
+        "1000",
+        "Milliseconds after which the queue on disk is synced and its checkpoint written; 0 for any time",
+        Works,
+    ),
+    of_pipeline("queue.checkpoint.retry", Switch, "true", "try a checkpoint again", ALWAYS_AGAIN),
+    of_pipeline(
+        "queue.checkpoint.writes",
+        Number(0),
+        "1024",
+        "Events written to the queue on disk after which it is synced; 0 for any number",
+        Works,
+    ),
+    of_pipeline("queue.compression", Text, "none", "smaller pages", NotYet(&["none", "disabled"])),
+    of_pipeline("queue.drain", Switch, "false", "Whether a stop waits until the queue on disk is empty", Works),
+    of_pipeline("queue.max_bytes", Size, "1024mb", "How large the queue on disk may become; then inputs wait", Works),
+    of_pipeline("queue.max_events", Number(0), "0", "The most events in the queue on disk; 0 for any number", Works),
+    of_pipeline("queue.page_capacity", Size, "64mb", "The size of a file of the queue on disk", Works),
+    of_pipeline(
+        "queue.type",
+        OneOf(&["memory", "persisted"]),
+        "memory",
+        "Where events wait between inputs and filters: memory, or persisted on disk",
+        Works,
+    ),
     row(
         "shutdown.timeout",
         Time,
@@ -265,7 +289,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const BOTH: &[&str] = &["true", "false"];
-const DISK_QUEUE: &str = "part of the queue on disk";
+const ALWAYS_AGAIN: Effect = Effect::None("what fails is always tried again");
 const NO_SUPERUSER: Effect = Effect::None("elkhound runs as whoever starts it");
 const NO_CHECK: Effect = Effect::None("segments are looked at as often as dead_letter_queue.flush_interval says");
 const NO_CLOUD: Effect = Effect::None("set hosts, user and password of the elasticsearch output");
@@ -435,8 +459,8 @@ mod tests {
     #[test]
     fn what_happens_anyway_needs_no_warning() {
         let vain = |name: &str, value: &str| find(name).and_then(|row| row.vain(value));
-        assert_eq!(vain("queue.type", "memory"), None);
-        assert_eq!(vain("queue.type", "persisted").as_deref(), Some("it has no effect yet"));
+        assert_eq!(vain("queue.compression", "none"), None);
+        assert_eq!(vain("queue.compression", "speed").as_deref(), Some("it has no effect yet"));
         assert_eq!(vain("path.logs", "/x").as_deref(), Some("it has no effect: elkhound logs on standard error"));
     }
 }

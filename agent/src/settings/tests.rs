@@ -2,6 +2,7 @@
 use elkhound_config::env::Lookup;
 
 use super::*;
+use crate::disk_queue::Limits;
 use crate::scratch::Folder;
 use crate::settings::table;
 
@@ -102,6 +103,30 @@ fn each_pipeline_has_settings_of_its_own_above_the_common_ones() {
         "{}",
         complaints(&one)
     );
+}
+
+#[test]
+fn a_queue_on_disk_has_a_folder_and_limits_of_its_pipeline() {
+    let list = "- pipeline.id: a/b\n  config.string: a\n  queue: { type: persisted, max_bytes: 2gb, checkpoint: { acks: 0, interval: 0 } }\n- pipeline.id: c\n  config.string: c\n";
+    let folder =
+        folder("queues", &[("pipelines.yml", list), ("elkhound.yml", "path.data: /data\nqueue.drain: true\n")]);
+    let path = folder.0.to_string_lossy().into_owned();
+    let mut several = given(&[("path.settings", &path)], &nothing);
+    let settings = several.meant();
+    let queue = settings.pipelines[0].queue.clone().unwrap();
+    let limits = Limits { page: 64 << 20, bytes: 2 << 30, events: 0, acks: 0, writes: 1024, interval: None };
+    let expected = disk_queue::Settings { folder: "/data/queue/a%2fb".into(), limits, drain: true };
+    assert_eq!((queue, settings.pipelines[1].queue.clone()), (expected, None));
+    assert_eq!(complaints(&several), "");
+}
+
+#[test]
+fn a_page_must_fit_into_its_queue() {
+    let flags = [("config.string", "input {}"), ("queue.type", "persisted"), ("queue.max_bytes", "10mb")];
+    let expected = "elkhound: queue.page_capacity (64mb) is larger than queue.max_bytes (10mb); give the queue room for several pages, for room is made by removing whole ones\n";
+    assert_eq!(mistakes(&flags), expected);
+    let in_memory = given(&[flags[0], flags[2]], &nothing).meant();
+    assert!(in_memory.pipelines[0].queue.is_none());
 }
 
 #[test]

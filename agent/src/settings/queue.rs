@@ -1,0 +1,49 @@
+//! A pipeline's queue on disk, as the settings mean it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::table;
+use super::written::{Layers, Mistake, Origin};
+use crate::disk_queue::{Limits, Settings};
+use crate::line::folder_name;
+
+/// The queue, unless it is to be in memory. Pages larger than the queue are a mistake, as in Logstash: no room could be made in it.
+pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
+    if layers.value("queue.type") != Some("persisted") {
+        return None;
+    }
+    let size = |name: &str, default: u64| layers.value(name).and_then(table::size).unwrap_or(default);
+    let number = |name: &str| layers.number(name).unwrap_or_default() as u64;
+    let interval = number("queue.checkpoint.interval");
+    let limits = Limits {
+        page: size("queue.page_capacity", 64 << 20),
+        bytes: size("queue.max_bytes", 1 << 30),
+        events: number("queue.max_events"),
+        acks: number("queue.checkpoint.acks"),
+        writes: number("queue.checkpoint.writes"),
+        interval: (interval > 0).then(|| Duration::from_millis(interval)),
+    };
+    mistakes.extend(too_small(layers, &limits));
+    let id = layers.value("pipeline.id").unwrap_or_default();
+    Some(Settings { folder: folder(layers).join(folder_name(id)), limits, drain: layers.is_on("queue.drain") })
+}
+
+/// The folder of all queues.
+fn folder(layers: Layers<'_>) -> PathBuf {
+    let of_data = || Path::new(layers.value("path.data").unwrap_or_default()).join("queue");
+    layers.value("path.queue").filter(|path| !path.is_empty()).map_or_else(of_data, PathBuf::from)
+}
+
+fn too_small(layers: Layers<'_>, limits: &Limits) -> Option<Mistake> {
+    if limits.page <= limits.bytes {
+        return None;
+    }
+    let value = |name: &str| layers.value(name).unwrap_or_default();
+    let (page, bytes) = (value("queue.page_capacity"), value("queue.max_bytes"));
+    let given = layers.find("queue.page_capacity").or_else(|| layers.find("queue.max_bytes"));
+    let origin = given.map_or(Origin::Nowhere, |given| given.origin.clone());
+    let message = format!("queue.page_capacity ({page}) is larger than queue.max_bytes ({bytes})");
+    let help = "give the queue room for several pages, for room is made by removing whole ones";
+    Some(Mistake::error("bad-setting", origin, message).with_help(help))
+}
