@@ -119,6 +119,20 @@ pub struct Value {
     pub span: Span,
 }
 
+impl Value {
+    /// Where a part of a text stands, given by its bytes; the whole value's place when the text is not written as it reads (as with `${NAME}`).
+    pub fn place_of(&self, part: std::ops::Range<usize>) -> Span {
+        let (ValueKind::String(text) | ValueKind::Bareword(text)) = &self.kind else { return self.span };
+        let quotes =
+            (self.span.end - self.span.start) as usize - text.len().min((self.span.end - self.span.start) as usize);
+        if !matches!(quotes, 0 | 2) || part.end > text.len() {
+            return self.span;
+        }
+        let at = |byte: usize| self.span.start + (quotes / 2 + byte) as u32;
+        Span::new(at(part.start), at(part.end))
+    }
+}
+
 /// What a value is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueKind {

@@ -302,7 +302,12 @@ impl<'a> Options<'a> {
 
     /// Reports what is legal and seldom meant.
     pub fn warn(&mut self, name: &str, message: &str, help: &str) {
-        let warning = Diagnostic::warning("odd-value", self.span(name), message);
+        self.warn_at(self.span(name), message, help);
+    }
+
+    /// Reports what is legal and seldom meant at a place, as that of one element of a list.
+    pub fn warn_at(&mut self, place: Span, message: &str, help: &str) {
+        let warning = Diagnostic::warning("odd-value", place, message);
         self.diagnostics.push(with_advice(warning, help));
     }
 

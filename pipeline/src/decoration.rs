@@ -11,7 +11,6 @@ use crate::event::Event;
 use crate::filter::common::{add_field, fields_to_add};
 use crate::filter::reference::{Raised, Reference};
 use crate::flow::queue::Chunk;
-use crate::path::Path;
 use crate::template::Template;
 use crate::value::Value;
 
@@ -71,12 +70,6 @@ pub struct Decoration {
 impl Decoration {
     /// Reads the common options.
     pub fn read(options: &mut Options<'_>) -> Self {
-        for (name, _) in options.hash("add_field") {
-            if !name.contains("%{") && Path::parse(&name).is_err() {
-                let message = format!("`{name}` is no field reference, so no event gets this field");
-                options.warn("add_field", &message, "write name or [outer][inner]");
-            }
-        }
         Self {
             kind: options.text("type").map(Value::from),
             add_field: fields_to_add(options),

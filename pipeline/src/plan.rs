@@ -20,6 +20,7 @@ use crate::flow::worker::survives;
 
 mod compile;
 mod ids;
+mod references;
 mod trace;
 mod unknown;
 

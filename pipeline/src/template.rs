@@ -77,6 +77,29 @@ impl Template {
         self.parts.iter().filter_map(|part| if let Part::Broken(text) = part { Some(text) } else { None })
     }
 
+    /// What every event's text has: all but the references.
+    pub fn fixed(&self) -> String {
+        self.parts.iter().filter_map(|part| if let Part::Literal(text) = part { Some(&**text) } else { None }).collect()
+    }
+
+    /// A reference that has another one in its name, since its own brace is missing.
+    pub fn swallowing(&self) -> Option<&Text> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Field { written, .. } if written[2..].contains("%{") => Some(written),
+            _ => None,
+        })
+    }
+
+    /// What begins as a reference behind the last one and never ends.
+    pub fn unclosed(&self) -> Option<&str> {
+        let Some(Part::Literal(last)) = self.parts.last() else { return None };
+        let open = &last[last.find("%{")?..];
+        let end = open[2..]
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '%'))
+            .map_or(open.len(), |at| at + 2);
+        Some(&open[..end])
+    }
+
     /// The text for `event`.
     ///
     /// # Errors

@@ -36,6 +36,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use elkhound_config::ast::Value as Setting;
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use super::reference::{Raised, Reference};
@@ -108,7 +109,8 @@ fn build(options: &mut Options<'_>, _setup: &Setup<'_>) -> Option<Box<dyn Filter
         options.fail("match", &message, "write the field and at least one format, as in `[\"ts\", \"ISO8601\"]`");
         return None;
     }
-    let formats = compile(formats, options);
+    let places = options.list("match");
+    let formats = compile(formats, places.get(1..).unwrap_or_default(), options);
     let zone = zone(options);
     if options.text("precision").as_deref() == Some("ns") {
         options.warn("precision", "`precision => ns` has no effect yet: times have milliseconds", "leave it out");
@@ -123,9 +125,9 @@ fn build(options: &mut Options<'_>, _setup: &Setup<'_>) -> Option<Box<dyn Filter
     }))
 }
 
-fn compile(written: &[String], options: &mut Options<'_>) -> Option<Vec<DateFormat>> {
+fn compile(written: &[String], places: &[Setting], options: &mut Options<'_>) -> Option<Vec<DateFormat>> {
     let mut formats = Some(Vec::new());
-    for format in written {
+    for (format, place) in written.iter().zip(places) {
         match DateFormat::new(format) {
             Ok(compiled) => {
                 if let Some(formats) = &mut formats {
@@ -134,8 +136,8 @@ fn compile(written: &[String], options: &mut Options<'_>) -> Option<Vec<DateForm
             }
             Err(error) => {
                 let message = format!("`{format}` is no date format: {error}");
-                options.fail(
-                    "match",
+                options.fail_at(
+                    place.span,
                     &message,
                     "write a pattern like `yyyy-MM-dd`, or ISO8601, UNIX, UNIX_MS or TAI64N",
                 );

@@ -42,7 +42,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use elkhound_config::ast::{Value as Setting, ValueKind};
+use elkhound_config::ast::{Span, Value as Setting, ValueKind};
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use super::{Context, Filter, Kind, Outcome};
@@ -183,18 +183,22 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
             sound = false;
             continue;
         }
-        let compiled = patterns
-            .texts()
-            .iter()
-            .map(|pattern| Pattern::compile(pattern, &expander, target.as_deref(), &overwrite))
-            .collect();
-        match compiled {
-            Ok(patterns) => matches.push(Match { path, patterns }),
-            Err(Mistake { message, help }) => {
-                options.fail("match", &message, &help);
-                sound = false;
+        let mut compiled = Vec::new();
+        for written in elements(&patterns) {
+            let text = written.text();
+            match Pattern::compile(&text, &expander, target.as_deref(), &overwrite) {
+                Ok(pattern) => compiled.push(pattern),
+                Err(mistake) => {
+                    options.fail_at(mistake.place_in(written, &text), &mistake.message, &mistake.help);
+                    sound = false;
+                }
             }
+            expand::warn_of_odd_references(written, &text, options);
         }
+        matches.push(Match { path, patterns: compiled });
+    }
+    for (_, definition) in options.hash("pattern_definitions") {
+        expand::warn_of_odd_references(&definition, &definition.text(), options);
     }
     let millis = options.integer("timeout_millis", 30_000);
     let grok = Grok {
@@ -207,6 +211,14 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
         scope: if options.text_or("timeout_scope", "pattern") == "event" { Scope::Event } else { Scope::Pattern },
     };
     sound.then(|| Box::new(grok) as Box<dyn Filter>)
+}
+
+/// The patterns of a field, each with its place.
+fn elements(patterns: &Setting) -> &[Setting] {
+    match &patterns.kind {
+        ValueKind::Array(values) => values,
+        _ => std::slice::from_ref(patterns),
+    }
 }
 
 /// What is no text among the patterns of a field.
@@ -224,6 +236,20 @@ fn no_pattern(patterns: &Setting) -> Option<&Setting> {
 struct Mistake {
     message: String,
     help: String,
+    /// The name of the pattern that it is about, when it is about one.
+    name: Option<String>,
+}
+
+impl Mistake {
+    /// Where it is in a pattern as written: at the reference, unless that stands in another pattern.
+    fn place_in(&self, written: &Setting, text: &str) -> Span {
+        let reference = self.name.as_ref().map(|name| format!("%{{{name}"));
+        let at = reference.and_then(|reference| Some((text.find(&reference)?, reference.len())));
+        at.map_or(written.span, |(start, length)| {
+            let end = text[start..].find('}').map_or(start + length, |close| start + close + 1);
+            written.place_of(start..end)
+        })
+    }
 }
 
 struct Grok {

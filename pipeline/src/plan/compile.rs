@@ -5,9 +5,9 @@ use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::options::Options;
 use elkhound_config::source::Source;
 
-use super::ids;
 use super::unknown::unknown;
 use super::{Arm, ConditionCounters, Counters, PlacedFilter, Plan, Report, Step};
+use super::{ids, references};
 use crate::condition::Condition;
 use crate::filter::common::{self, Common};
 use crate::filter::{self, Filter};
@@ -32,6 +32,7 @@ pub fn compile(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Compiled {
     ids::report_doubles(document, source, diagnostics);
+    references::warn_of_broken(document, diagnostics);
     let mut filters = Filters { source, setup, diagnostics, placed: Vec::new() };
     let mut steps = Vec::new();
     for section in sections(document, SectionKind::Filter) {

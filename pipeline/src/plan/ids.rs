@@ -29,7 +29,7 @@ fn double(text: &str, id: &Value, first: &Value, source: &Source) -> Diagnostic 
 }
 
 /// All plugins of some statements, in the order of the file.
-fn plugins(statements: &[Statement]) -> Vec<&Plugin> {
+pub(super) fn plugins(statements: &[Statement]) -> Vec<&Plugin> {
     statements.iter().flat_map(plugins_of).collect()
 }
 

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::Url;
+use elkhound_config::ast::Span;
 use elkhound_config::options::Options;
 
 use super::client::{Connection, Trust};
@@ -117,7 +118,16 @@ fn login(options: &mut Options<'_>) -> Option<Option<Credentials>> {
         };
         return Some(Some(Credentials::Basic(user.to_owned(), password.to_owned())));
     }
-    let Some(user) = options.text("user") else { return Some(None) };
+    let Some(user) = options.text("user") else {
+        if options.was_set("password") {
+            options.warn("password", "`password` without `user` is not used", "add `user`");
+        }
+        return Some(None);
+    };
+    if !options.was_set("password") {
+        let message = "`user` without `password`: the login is sent with an empty one";
+        options.warn("user", message, "add `password`, best as `${NAME}`");
+    }
     Some(Some(Credentials::Basic(user, options.text_or("password", ""))))
 }
 
@@ -130,15 +140,23 @@ fn hosts(options: &mut Options<'_>) -> Option<Vec<Url>> {
     let scheme = if secure { "https" } else { "http" };
     let path = options.text("path").map(|path| format!("/{}/", path.trim_matches('/')).replace("//", "/"));
     let mut urls = Vec::new();
-    for written in options.texts_or("hosts", &["127.0.0.1:9200"]) {
+    for (place, written) in written_hosts(options) {
         let known = of_java(&written).and_then(|()| host(&written, scheme).ok_or(Unfit::Other));
-        let Ok(mut url) = known.map_err(|unfit| refuse_host(options, &written, unfit)) else { return None };
+        let Ok(mut url) = known.map_err(|unfit| refuse_host(options, place, &written, unfit)) else { return None };
         if let Some(path) = &path {
             url.set_path(path);
         }
         urls.push(url);
     }
     Some(urls)
+}
+
+/// The hosts with their places, or else this one.
+fn written_hosts(options: &Options<'_>) -> Vec<(Span, String)> {
+    if !options.was_set("hosts") {
+        return vec![(options.span("hosts"), "127.0.0.1:9200".to_owned())];
+    }
+    options.list("hosts").iter().map(|host| (host.span, host.text())).collect()
 }
 
 /// Why an address is refused.
@@ -151,7 +169,7 @@ enum Unfit {
     Other,
 }
 
-fn refuse_host(options: &mut Options<'_>, written: &str, unfit: Unfit) {
+fn refuse_host(options: &mut Options<'_>, place: Span, written: &str, unfit: Unfit) {
     let (message, help) = match unfit {
         Unfit::Port => (format!("`{written}` has a port that is none"), "ports end at 65535; Elasticsearch's is 9200"),
         Unfit::Underscore => (
@@ -162,7 +180,7 @@ fn refuse_host(options: &mut Options<'_>, written: &str, unfit: Unfit) {
             (format!("`{written}` is no address of Elasticsearch"), "write `host:9200` or `https://host:9200`")
         }
     };
-    options.fail("hosts", &message, help);
+    options.fail_at(place, &message, help);
 }
 
 /// What Java, and so Logstash, finds wrong with an address.

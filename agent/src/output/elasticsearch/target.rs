@@ -49,6 +49,7 @@ impl Target {
             _ => ecs.is_enabled() && others.is_empty(),
         };
         if !stream {
+            warn_of_name(options);
             return no_stream_settings(options).then(|| Self::Index(index(options, ecs)));
         }
         if let Some(name) = others.first() {
@@ -122,6 +123,29 @@ fn no_stream_settings(options: &mut Options<'_>) -> bool {
         options.fail(name, &message, "set `data_stream => true`, or take it out");
     }
     left.is_empty()
+}
+
+/// Elasticsearch refuses every document for such an index. What events put in may be as wrong, but that is not known yet.
+fn warn_of_name(options: &mut Options<'_>) {
+    let Some(name) = options.text("index") else { return };
+    // A name with date math stands in brackets, `<logs-{now/d}>`.
+    if name.starts_with('<') {
+        return;
+    }
+    let fixed = Template::parse(&name).fixed();
+    let message = if fixed.chars().any(char::is_uppercase) {
+        format!("`{name}` has capital letters, which Elasticsearch does not take in the name of an index")
+    } else if let Some(other) = fixed
+        .chars()
+        .find(|c| c.is_whitespace() || matches!(c, '\\' | '/' | '*' | '?' | '"' | '<' | '>' | '|' | ',' | '#'))
+    {
+        format!("`{name}` has a `{other}`, which Elasticsearch does not take in the name of an index")
+    } else if name.starts_with(['_', '-', '+']) {
+        format!("`{name}` begins with what Elasticsearch does not take at the beginning of an index's name")
+    } else {
+        return;
+    };
+    options.warn("index", &message, "write small letters, digits, `-`, `_` and `.`");
 }
 
 /// The index of the settings, else Logstash's.

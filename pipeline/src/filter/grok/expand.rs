@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use elkhound_config::ast::Value as Setting;
 use elkhound_config::options::Options;
 
 use super::Mistake;
@@ -57,6 +58,7 @@ impl Expander {
         let regex = Regex::shared(&expression, flags).map_err(|error| Mistake {
             message: format!("the pattern `{written}` can't be compiled: {}", error.message),
             help: format!("it expands to `{}`, see byte {}", shortened(&expression), error.offset),
+            name: None,
         })?;
         Ok((regex, state.names))
     }
@@ -83,6 +85,7 @@ impl Expander {
             return Err(Mistake {
                 message: format!("`%{{{}}}` expands without end", reference.name),
                 help: "a pattern refers to itself, directly or through others".into(),
+                name: Some(reference.name.to_owned()),
             });
         }
         state.left -= 1;
@@ -115,7 +118,7 @@ impl Expander {
             Some(near) => format!("did you mean `%{{{near}}}`?"),
             None => "define it in pattern_definitions or in a file of patterns_dir".into(),
         };
-        Mistake { message: format!("there is no pattern called `{name}`"), help }
+        Mistake { message: format!("there is no pattern called `{name}`"), help, name: Some(name.to_owned()) }
     }
 }
 
@@ -152,6 +155,31 @@ fn next_reference(text: &str) -> Option<(&str, Reference<'_>, &str)> {
             return Some((&text[..start], reference, &text[start + 2 + length..]));
         }
         from = start + 2;
+    }
+}
+
+/// Tells what looks like a reference in a pattern and is none, or swallows the next one. Logstash takes both, and so do we.
+pub(super) fn warn_of_odd_references(written: &Setting, text: &str, options: &mut Options<'_>) {
+    let mut from = 0;
+    while let Some(start) = text[from..].find("%{").map(|at| from + at) {
+        let inner = &text[start + 2..];
+        let Some((_, length)) = reference(inner) else {
+            let end = start
+                + 2
+                + inner
+                    .find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':' | '[' | ']'))
+                    .unwrap_or(inner.len());
+            let message = format!("`{}` is no reference, so this text itself is looked for", &text[start..end]);
+            options.warn_at(written.place_of(start..end), &message, "write `%{NAME}` or `%{NAME:field}`");
+            from = start + 2;
+            continue;
+        };
+        let whole = &text[start..start + 2 + length];
+        if whole[2..].contains("%{") && !whole.contains('=') {
+            let message = format!("`{whole}` is one reference, and what stands behind the field's name means nothing");
+            options.warn_at(written.place_of(start..start + whole.len()), &message, "a `}` is missing in it");
+        }
+        from = start + whole.len();
     }
 }
 
@@ -212,10 +240,12 @@ pub(crate) fn expression(
         own.extend(files(&folder, "*", options, setup)?);
     }
     let expander = Expander { library: library::of(setup.ecs_of(options)), own, named_only: true };
+    let place = options.value(name)?.clone();
+    warn_of_odd_references(&place, written, options);
     match expander.compile(written) {
         Ok((regex, _)) => Some(regex),
         Err(mistake) => {
-            options.fail(name, &mistake.message, &mistake.help);
+            options.fail_at(mistake.place_in(&place, written), &mistake.message, &mistake.help);
             None
         }
     }
