@@ -76,12 +76,17 @@
 //! An engine that can't be reached is tried again for ever, with a message that says why.
 //!
 //! Lines that Docker rotated away before they could be read are a gap: a warning in the log, and an event in the place where they are missing,
-//! with `[event][action]` = `gap` and the times of the lines around it in `[event][start]` and `[event][end]`. Through the API, a log that can
+//! with `[event][action]` = `gap` and the times of the lines around it in `[event][start]` and `[event][end]`. How many lines it stands for nobody can know: neither
+//! the engine nor its files number lines, and a file that is gone does not tell its size. Through the API, a log that can
 //! be rotated (`max-size`) is read twice where the engine may have passed over lines, so that none is missed that Docker still has;
 //! where only one file is kept (`max-file=1`) each rotation counts as a gap, for nobody can tell. Log settings that lose lines before
 //! anybody can read them (`max-file=1`, `mode=non-blocking`) are a warning for each container. First lines that are rotated
 //! away before a log is read for the first time are a gap too where files are read, from the container's creation on; through the API, and where
 //! rotated files are compressed, nobody can tell. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
+//!
+//! Engines before Docker 23.0 may leave a compressed rotated file out, without a word, when others read the same log through the API at the same moment.
+//! elkhound does not get into its own way there, but `docker logs` and Logspout beside it may; `elkhound doctor` names such containers (`compress=true`, and the
+//! driver `local` by default). Reading the files is not concerned.
 //!
 //! ## Differences from Logstash
 //!

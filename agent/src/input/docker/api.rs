@@ -49,6 +49,9 @@ const NEWEST: usize = bollard::API_DEFAULT_VERSION.minor_version;
 /// The API of Docker 1.12, for engines that are too old to name theirs.
 const OLDEST: usize = 24;
 
+/// The API of Docker 23.0, the first engine that knows a decompressed copy by its file and not by its name.
+const OWN_COPIES: usize = 42;
+
 /// What can go wrong between the input and the engine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -180,6 +183,12 @@ impl Engine {
     /// The agreed version of the API: the number behind `1.`.
     pub(crate) fn version(&self) -> usize {
         self.version
+    }
+
+    /// Whether the engine gives a reader the decompressed copy that it has made of `X.1.gz` for another one, though a rotation in between has put
+    /// another file under that name: what was in it is missing then, and nothing in the stream shows it.
+    pub(crate) fn mixes_up_copies(&self) -> bool {
+        self.version < OWN_COPIES
     }
 
     /// What the engine says about its host.

@@ -5,7 +5,7 @@ use super::api::{ApiError, Engine, Environment, LogRequest};
 use super::metadata::{Container, Host};
 use super::supervisor::LogFiles;
 use crate::files;
-use crate::finding::Finding;
+use crate::finding::{Finding, Grade};
 
 /// Drivers that every engine reads back.
 const READABLE: [&str; 3] = ["json-file", "local", "journald"];
@@ -43,14 +43,16 @@ async fn engine(environment: &Environment, files: Option<&Option<String>>) -> Re
         "Docker answers at {address} (API 1.{version}) on {}, {count} containers",
         host.name
     ))];
-    if let Some(pattern) = files {
-        found.push(folder(&LogFiles::pattern_of(pattern.as_deref(), &host)));
-    }
+    let folder = files.map(|pattern| folder(&LogFiles::pattern_of(pattern.as_deref(), &host)));
+    let reads_files = folder.as_ref().is_some_and(|folder| folder.grade == Grade::Good);
+    found.extend(folder);
     for container in listed {
         match engine.inspect(&container.id).await {
             Ok(answer) => {
                 if let Some(container) = Container::new(answer) {
                     found.extend(log_settings(&engine, &container).await);
+                    let by_api = !reads_files || container.driver != "json-file";
+                    found.extend(copies(&container, by_api && engine.mixes_up_copies()));
                 }
             }
             Err(error) if error.status() == Some(404) => {}
@@ -72,6 +74,20 @@ fn folder(pattern: &str) -> Finding {
     }
 }
 
+/// Whether other readers of a compressed log can make lines of it be missing here.
+fn copies(container: &Container, mixed_up: bool) -> Option<Finding> {
+    let name = &container.name;
+    (mixed_up && container.log_file_size().is_some() && container.compresses()).then(|| {
+        Finding::warning(
+            format!(
+                "rotated files of {name} are compressed, and this engine (before Docker 23.0) may leave one of them out when others read \
+                 the same log through its API meanwhile, as `docker logs` and Logspout do"
+            ),
+            "let elkhound read the log files themselves (json-file, their folder mounted), or set compress=false, or update Docker",
+        )
+    })
+}
+
 async fn log_settings(engine: &Engine, container: &Container) -> Option<Finding> {
     let (name, driver) = (&container.name, &container.driver);
     if let Some(risk) = container.risk() {
@@ -81,8 +97,15 @@ async fn log_settings(engine: &Engine, container: &Container) -> Option<Finding>
         return None;
     }
     let last = LogRequest { follow: false, tail: Some(1), only: None };
-    let refused = engine.logs(&container.id, last).await.err()?;
-    (refused.status() == Some(501)).then(|| {
+    let refused = match engine.logs(&container.id, last).await {
+        Ok(mut stream) => {
+            // To the end: an engine must not be left with copies that it gives to others.
+            while let Ok(Some(_)) = stream.next().await {}
+            return None;
+        }
+        Err(error) => error.status() == Some(501),
+    };
+    refused.then(|| {
         Finding::warning(
             format!("the log of {name} can't be read: its driver {driver} keeps none"),
             "use json-file or local, or drop cache-disabled",
@@ -93,13 +116,26 @@ async fn log_settings(engine: &Engine, container: &Container) -> Option<Finding>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Grade;
 
     #[test]
     fn log_files_that_are_not_there_are_told() {
         assert_eq!(log_files("/nowhere/*/*-json.log").grade, Grade::Warning);
         assert_eq!(folder("/nowhere/containers/*/*-json.log").grade, Grade::Warning);
         assert_eq!(folder("/*/x").grade, Grade::Good);
+    }
+
+    #[test]
+    fn compressed_logs_are_told_where_others_can_make_lines_be_missing() {
+        let container = |options: &[(&str, &str)]| {
+            let log_options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Container { name: "web".into(), driver: "json-file".into(), log_options, ..Container::default() }
+        };
+        let compressed = container(&[("max-size", "1m"), ("max-file", "3"), ("compress", "true")]);
+        let found = copies(&compressed, true).unwrap();
+        assert!(found.grade == Grade::Warning && found.text.contains("rotated files of web"), "{found:?}");
+        assert_eq!(copies(&compressed, false), None);
+        assert_eq!(copies(&container(&[("max-size", "1m"), ("max-file", "3")]), true), None);
+        assert_eq!(copies(&container(&[("compress", "true")]), true), None, "never rotated");
     }
 
     #[tokio::test]

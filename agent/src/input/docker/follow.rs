@@ -9,6 +9,8 @@
 //! following, for lines to come at once, until it is time to read that part again (see `unproved`). A log that grows fast is not
 //! followed at all.
 //!
+//! Following is opened before the log is read and heard after it, so that nothing is written in between.
+//!
 //! A stream that is not read because the queue is full falls behind the rotation as well. So when the queue is full for longer than
 //! some seconds, the stream is closed and opened again afterwards, which reads every file that is still there.
 //!
@@ -122,6 +124,12 @@ pub(crate) struct Follower {
     pub(crate) turns: Arc<Semaphore>,
     /// How the log is read, if it can be rotated.
     pub(crate) habit: Habit,
+    /// Lines whose beginning was read last and whose end was not there yet.
+    pub(crate) torn: Marks,
+    /// The start after whose end a log that can be rotated has been read once more.
+    pub(crate) rested: Option<u64>,
+    /// A reading was given up that the engine may not be done with.
+    pub(crate) left: bool,
 }
 
 /// What to do after a pass.
@@ -173,7 +181,7 @@ impl Follower {
 
     /// Before the agent stops: what was followed is read again, so that the cursor moves and nothing is sent twice after the next start.
     async fn prove_last(&mut self) {
-        if !self.unproved.is_empty() {
+        if !self.unproved.is_empty() && !self.left {
             self.stop = CancellationToken::new();
             let _ = timeout(LAST, self.read_back(Mode::Proving)).await;
         }
@@ -186,9 +194,15 @@ impl Follower {
         }
         match self.engine.inspect(&self.id).await.map(Container::new) {
             Ok(Some(container)) if container.running => Next::Pause,
+            // What was written last may have been passed over while it was followed.
+            Ok(_) if self.rotates() && self.rested.replace(seen.starts) != Some(seen.starts) => Next::Again,
             Ok(_) => Next::Wait,
             Err(error) => self.after_failure(&error),
         }
+    }
+
+    fn rotates(&self) -> bool {
+        self.container.log_file_size().is_some()
     }
 
     /// The engine could not read the log to its end. That it says so again and again means that it never will.
@@ -269,3 +283,6 @@ impl Follower {
 pub(super) fn source_number(id: &str) -> u64 {
     id.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub(crate) enum Reach {
         /// The first message of the last try.
         before: Option<First>,
     },
+    /// Before the end of what was handed on: it was opened before that was read. Nothing is missing before its first message.
+    Adjoining,
 }
 
 /// The first message of a stream.
@@ -106,6 +108,11 @@ impl Intake {
         lines.finish();
     }
 
+    /// The lines whose end has not come, as marks.
+    pub(crate) fn torn(&self) -> Marks {
+        self.joiner.torn()
+    }
+
     /// The lines that are missing before the first new one; told once.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.joiner.take_gap()
@@ -117,6 +124,10 @@ fn covers(reach: Reach, joiner: &mut Joiner, first: First) -> bool {
     match reach {
         Reach::Whole => true,
         Reach::Tail { before } => covered || before == Some(first),
+        Reach::Adjoining => {
+            joiner.adjoins();
+            true
+        }
     }
 }
 
@@ -201,6 +212,20 @@ mod tests {
         assert_eq!(intake.take_gap(), Some(Gap { from: nanos(5), to, stream: Stream::Stdout }));
         assert_eq!(intake.take_gap(), None);
         assert_eq!(texts(&mut intake), ["six"]);
+    }
+
+    #[test]
+    fn a_stream_that_was_opened_before_the_log_was_read_misses_nothing_and_may_begin_within_a_line() {
+        let long = "x".repeat(crate::input::docker::partial::PIECE);
+        let mut read = intake(Marks::default(), Reach::Whole);
+        read.decode(&[frame(1, &stamped(1, "one\n")), frame(1, &stamped(2, &long))].concat()).unwrap();
+        assert_eq!((texts(&mut read), read.torn()), (vec!["one".to_owned()], marks(&[(Stream::Stdout, 2)])));
+        let mut marks = marks(&[(Stream::Stdout, 1)]);
+        marks.advance(&read.torn());
+        let mut followed = intake(marks, Reach::Adjoining);
+        let bytes = [frame(1, &stamped(2, "rest\n")), frame(2, &stamped(3, "two\n")), frame(1, &stamped(4, "three\n"))];
+        assert_eq!(followed.decode(&bytes.concat()), Ok(Verdict::Go));
+        assert_eq!((followed.take_gap(), texts(&mut followed)), (None, vec!["two".to_owned(), "three".to_owned()]));
     }
 
     #[test]

@@ -92,6 +92,18 @@ impl Container {
         rotates.then(|| self.log_options.get("max-file").and_then(|files| files.trim().parse().ok()).unwrap_or(1))
     }
 
+    /// Whether the engine compresses the files of the log that it has rotated.
+    pub(crate) fn compresses(&self) -> bool {
+        let option = |name: &str| self.log_options.get(name).map(String::as_str);
+        match self.driver.as_str() {
+            "json-file" => option("compress").is_some_and(is_true),
+            "journald" => false,
+            "local" => option("compress").is_none_or(is_true),
+            // The engine's own copy beside all other drivers.
+            _ => option("cache-compress").is_none_or(is_true),
+        }
+    }
+
     /// What about its log's settings loses lines before anybody can read them, with what to write instead.
     pub(crate) fn risk(&self) -> Option<&'static str> {
         let option = |name: &str| self.log_options.get(name).map(String::as_str);
@@ -182,6 +194,11 @@ impl Container {
     fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+}
+
+/// How the engine reads booleans among the options of log drivers.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// The labels that events carry; all of them without a list.
@@ -320,6 +337,19 @@ mod tests {
             (Some(10 << 10), Some(3 << 19))
         );
         assert_eq!((container("local", None), container("journald", None)), (Some(20 << 20), None));
+    }
+
+    #[test]
+    fn knows_whether_rotated_files_are_compressed() {
+        let compresses = |driver: &str, options: &[(&str, &str)]| {
+            let log_options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Container { driver: driver.into(), log_options, ..Container::default() }.compresses()
+        };
+        assert!(!compresses("json-file", &[("max-size", "1m"), ("max-file", "3")]));
+        assert!(compresses("json-file", &[("max-size", "1m"), ("max-file", "3"), ("compress", "true")]));
+        assert!(compresses("local", &[]) && !compresses("local", &[("compress", "false")]));
+        assert!(compresses("syslog", &[]) && !compresses("syslog", &[("cache-compress", "False")]));
+        assert!(!compresses("journald", &[]));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! is cut there, marked, and its rest is passed over.
 
 use super::lines::Lines;
-use super::position::{Gap, Marks, Ordinals, Resume, Stream};
+use super::position::{Gap, Marks, Ordinals, Position, Resume, Stream};
 use super::records::{self, Log};
 
 /// The length of dockerd's read buffer.
@@ -115,6 +115,23 @@ impl Joiner {
         self.resume = Resume::late(from);
     }
 
+    /// The lines whose end has not come, as marks: for who begins to read within such a line, its rest is the first line of its time.
+    pub(crate) fn torn(&self) -> Marks {
+        let mut marks = Marks::default();
+        for stream in Stream::BOTH {
+            let pending = &self.pending[stream.index()];
+            if pending.open {
+                marks.set(stream, Position { nanos: pending.nanos, ordinal: 0 });
+            }
+        }
+        marks
+    }
+
+    /// Takes note that nothing behind the marks is missing before the first message.
+    pub(crate) fn adjoins(&mut self) {
+        self.resume.covered();
+    }
+
     /// Takes note of the first message of the log: one before a mark proves that nothing behind the marks is missing.
     pub(crate) fn begins_with(&mut self, stream: Stream, nanos: i64) -> bool {
         let covered = self.is_covered_from(stream, nanos);
@@ -182,7 +199,6 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::docker::position::Position;
     use Stream::{Stderr, Stdout};
 
     type Messages<'a> = &'a [(Stream, i64, &'a [u8])];

@@ -24,6 +24,7 @@ use super::follow::{Follower, Habit, Signals, Start};
 use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
+use super::position::Marks;
 use super::screen::Screen;
 use super::select::{Own, Wanted};
 use super::unproved::Unproved;
@@ -324,6 +325,9 @@ async fn follow(
         unreadable: false,
         gaps: (0, None),
         habit: Habit::default(),
+        torn: Marks::default(),
+        rested: None,
+        left: false,
         turns: Arc::clone(&shared.turns),
         container,
         describe,

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lines::Sealed;
-use super::position::{Position, Stream};
+use super::lines::{Line, Sealed};
+use super::position::{Marks, Position, Stream};
 
 /// The longest that lines may stay unproved.
 const LATEST: Duration = Duration::from_secs(30);
@@ -40,9 +40,13 @@ impl Unproved {
         Self { seen: HashSet::new(), bytes: 0, limit: (size / 8).clamp(1, 1 << 20), since: None, first: None }
     }
 
-    /// Notes lines that came by following, and strikes out those that came before.
-    pub(crate) fn add(&mut self, lines: &mut Sealed) {
-        lines.lines.retain(|line| line.position.ordinal == 0 && self.seen.insert((line.stream, line.position)));
+    /// Notes lines that came by following, and strikes out those that came before, or were `proved` before: at a rotation engines repeat these, too.
+    pub(crate) fn add(&mut self, lines: &mut Sealed, proved: &Marks) {
+        lines.lines.retain(|line| {
+            let Line { stream, position, .. } = *line;
+            let is_proved = proved.of(stream).is_some_and(|mark| position <= mark);
+            !is_proved && position.ordinal == 0 && self.seen.insert((stream, position))
+        });
         self.bytes += lines.text.len() as u64;
         if let Some(line) = lines.lines.first() {
             self.since.get_or_insert_with(Instant::now);
@@ -108,7 +112,7 @@ mod tests {
         let mut unproved = Unproved::new(10 << 20);
         assert_eq!(unproved.due(), None);
         let mut followed = lines(&[(1, 0), (2, 0), (5, 0), (5, 1), (2, 0), (6, 0)]);
-        unproved.add(&mut followed);
+        unproved.add(&mut followed, &Marks::default());
         assert_eq!(stamps(&followed), [1, 2, 5, 6]);
         assert_eq!((unproved.due(), unproved.first()), (Some(Instant::now() + LATEST), Some(1)));
         let mut again = lines(&[(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (5, 1), (6, 0), (7, 0)]);
@@ -119,9 +123,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_was_proved_before_it_was_repeated_is_struck_out() {
+        let mut proved = Marks::default();
+        proved.set(Stream::Stdout, Position { nanos: 3, ordinal: 0 });
+        let mut followed = lines(&[(4, 0), (2, 0), (3, 0), (4, 0), (5, 0)]);
+        Unproved::new(10 << 20).add(&mut followed, &proved);
+        assert_eq!(stamps(&followed), [4, 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_eighth_of_a_file_is_due_at_once() {
         let mut unproved = Unproved::new(64);
-        unproved.add(&mut lines(&[(1, 0), (2, 0), (3, 0), (4, 0)]));
+        unproved.add(&mut lines(&[(1, 0), (2, 0), (3, 0), (4, 0)]), &Marks::default());
         assert!(unproved.is_full());
         assert_eq!(unproved.due(), Some(Instant::now()));
     }

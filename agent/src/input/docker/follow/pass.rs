@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::super::api::{ApiError, LogRequest};
+use super::super::api::{ApiError, ByteStream, LogRequest};
 use super::super::intake::{First, Intake, Reach};
 use super::super::lines::Lines;
 use super::super::partial::Stamps;
@@ -33,8 +34,15 @@ const TAILS: [u64; 4] = [100, 1_600, 25_600, 409_600];
 pub(crate) struct Habit {
     /// It grows too fast to be followed.
     fast: bool,
-    /// How many lines a reading brings.
-    lines: usize,
+    /// How many lines a reading brings, once there was one.
+    lines: Option<usize>,
+}
+
+impl Habit {
+    /// Whether the next reading will probably be followed by following.
+    fn follows(self) -> bool {
+        !self.fast && self.lines.is_some_and(|lines| lines < BEHIND)
+    }
 }
 
 /// How a stream is read.
@@ -71,7 +79,7 @@ pub(super) enum Pass {
 impl Follower {
     /// Reads the log once from behind what was handed on.
     pub(super) async fn pass(&mut self) -> Pass {
-        if self.container.log_file_size().is_none() {
+        if !self.rotates() {
             return self.read_back(Mode::Follow).await;
         }
         if self.read.is_empty() && std::mem::replace(&mut self.start, Start::Beginning) == Start::End {
@@ -84,12 +92,16 @@ impl Follower {
             }
         }
         let begun = Instant::now();
+        let ahead = match self.open_ahead().await {
+            Ok(ahead) => ahead,
+            Err(ended) => return ended,
+        };
         let proved = match self.read_back(Mode::Proving).await {
             Pass::End(lines) => lines,
             ended => return ended,
         };
         self.unproved.clear();
-        self.habit.lines = proved;
+        self.habit.lines = Some(proved);
         if self.hints.multiline.is_some() {
             // Following would join lines around those that it passes over.
             let again = proved.max(usize::from(self.waits));
@@ -99,11 +111,29 @@ impl Follower {
             return self.until(begun + PACE).await.unwrap_or(Pass::End(proved));
         }
         self.habit.fast = false;
-        if proved >= BEHIND {
-            return Pass::End(proved);
+        match ahead {
+            Some(stream) if proved < BEHIND => self.follow(stream, proved).await,
+            _ if proved > 0 => Pass::End(proved),
+            _ => Pass::Due,
         }
+    }
+
+    /// Opens the stream that is followed after the log has been read, before it is read, so that no line comes between the two. It begins with what is
+    /// written from now on: so the engine opens no rotated file for it.
+    async fn open_ahead(&self) -> Result<Option<ByteStream>, Pass> {
+        if !self.habit.follows() || self.hints.multiline.is_some() {
+            return Ok(None);
+        }
+        self.open(Mode::Unproved, Some(0)).await.map(|(_, stream)| Some(stream))
+    }
+
+    /// Follows what was opened before `proved` new lines were read.
+    async fn follow(&mut self, stream: ByteStream, proved: usize) -> Pass {
+        let mut marks = self.read;
+        // The stream may begin within a line.
+        marks.advance(&self.torn);
         let begun = Instant::now();
-        let ended = self.read_back(Mode::Unproved).await;
+        let ended = self.read_from(Mode::Unproved, None, stream, marks, Reach::Adjoining).await;
         self.habit.fast = self.unproved.is_full() && begun.elapsed() < FAST;
         match ended {
             Pass::End(lines) => Pass::End(proved + lines),
@@ -143,47 +173,65 @@ impl Follower {
     pub(super) async fn read_back(&mut self, mode: Mode) -> Pass {
         if self.read.is_empty() {
             let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
-            return self.read_from(mode, tail, Reach::Whole).await;
+            return self.read_tail(mode, tail, Reach::Whole).await;
         }
         let mut before = None;
-        let expected = if mode == Mode::Proving { self.habit.lines as u64 } else { 0 };
+        let expected = if mode == Mode::Proving { self.habit.lines.unwrap_or_default() as u64 } else { 0 };
         for tail in TAILS.into_iter().filter(|tail| *tail >= expected) {
-            match self.read_from(mode, Some(tail), Reach::Tail { before }).await {
+            match self.read_tail(mode, Some(tail), Reach::Tail { before }).await {
                 Pass::Uncovered(first) => before = Some(first),
                 ended => return ended,
             }
         }
-        self.read_from(mode, None, Reach::Whole).await
+        self.read_tail(mode, None, Reach::Whole).await
     }
 
-    async fn read_from(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
+    async fn read_tail(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
+        match self.open(mode, tail).await {
+            Ok((turn, stream)) => self.read_from(mode, turn, stream, self.read, reach).await,
+            Err(ended) => ended,
+        }
+    }
+
+    /// Opens the log with so many messages from its end, when it is this container's turn.
+    async fn open(&self, mode: Mode, tail: Option<u64>) -> Result<(Option<OwnedSemaphorePermit>, ByteStream), Pass> {
         let request = LogRequest { follow: mode != Mode::Proving, tail, only: None };
-        let stop = self.stop.clone();
         let turns = Arc::clone(&self.turns);
         let opened = async {
-            // What is followed until it is proved has just been caught up with.
+            // What is followed until it is proved has nothing to catch up with.
             let turn = if mode == Mode::Unproved { None } else { turns.acquire_owned().await.ok() };
             (turn, self.engine.logs(&self.id, request).await)
         };
-        let (turn, opened) = tokio::select! {
-            () = stop.cancelled() => return Pass::Stop,
-            opened = opened => opened,
-        };
-        let stream = match opened {
-            Ok(stream) => stream,
-            Err(error) => return Pass::Failed(error),
-        };
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Pass::Stop),
+            (turn, stream) = opened => Ok((turn, stream.map_err(Pass::Failed)?)),
+        }
+    }
+
+    async fn read_from(
+        &mut self,
+        mode: Mode,
+        turn: Option<OwnedSemaphorePermit>,
+        stream: ByteStream,
+        marks: Marks,
+        reach: Reach,
+    ) -> Pass {
         let stamps = Stamps::of_driver(&self.container.driver);
-        let mut intake = Intake::new(self.container.tty, stamps, self.limit, self.read, reach);
+        let mut intake = Intake::new(self.container.tty, stamps, self.limit, marks, reach);
         if self.read.is_empty() {
             // Nothing is proved yet, but what was followed was there.
             intake.expect(self.unproved.first());
         }
         intake.lines = Lines::new(self.strip_ansi, self.hints.multiline.clone());
         let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0, troubled: false };
-        match self.read_stream(&mut reading).await {
+        let ended = match self.read_stream(&mut reading).await {
             Err(ended) => ended,
             Ok(()) => Pass::End(reading.lines),
+        };
+        self.let_go(&mut reading).await;
+        if mode == Mode::Proving {
+            self.torn = reading.intake.torn();
         }
+        ended
     }
 }

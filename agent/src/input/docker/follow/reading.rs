@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 use super::super::api::{ApiError, ByteStream};
@@ -16,7 +16,7 @@ use super::super::chunk::LinesChunk;
 use super::super::intake::{Intake, Verdict};
 use super::super::position::{Gap, IdPrefix, Marks};
 use super::pass::{Mode, Pass};
-use super::{Follower, source_number};
+use super::{Follower, LAST, source_number};
 
 /// How long the queue may stay full before the stream is closed.
 const STALLED: Duration = Duration::from_secs(5);
@@ -187,7 +187,7 @@ impl Follower {
         let mut lines = reading.intake.lines.seal(CHUNK);
         match reading.mode {
             Mode::Follow => {}
-            Mode::Unproved => self.unproved.add(&mut lines),
+            Mode::Unproved => self.unproved.add(&mut lines, &self.read),
             Mode::Proving => self.unproved.strike_out(&mut lines),
         }
         self.screen.pass(&mut lines);
@@ -207,7 +207,8 @@ impl Follower {
         let charge = match charge {
             Ok(charge) => charge,
             Err(_) => {
-                (reading.stream, reading.turn) = (None, None);
+                self.let_go(reading).await;
+                reading.turn = None;
                 tokio::select! {
                     () = self.stop.cancelled() => return Err(Pass::Stop),
                     charge = charging => charge,
@@ -225,6 +226,27 @@ impl Follower {
         let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
         let chunk = LinesChunk { lines, gap, suppressed, layers, prefix, receipt };
         queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+    }
+
+    /// Gives up a stream that may not be at its end. Engines before 23.0 mix up the decompressed copies of rotated files when the log is opened again
+    /// before they are done with them (see [`Engine::mixes_up_copies`]); only the end of the stream shows that they are.
+    ///
+    /// [`Engine::mixes_up_copies`]: super::super::api::Engine::mixes_up_copies
+    pub(super) async fn let_go(&mut self, reading: &mut Reading) {
+        let Some(mut stream) = reading.stream.take() else { return };
+        if reading.mode != Mode::Proving || !self.container.compresses() || !self.engine.mixes_up_copies() {
+            return;
+        }
+        let stop = self.stop.clone();
+        let late = async {
+            stop.cancelled().await;
+            sleep(LAST).await;
+        };
+        let end = async { while let Ok(Some(_)) = next_until(&mut stream, Instant::now() + SILENT).await {} };
+        tokio::select! {
+            () = end => {}
+            () = late => self.left = true,
+        }
     }
 
     /// Only what is known to be complete moves the cursor.
