@@ -9,7 +9,7 @@
 //! | `/_node/logging`, `/_node/logging/reset` | what is logged; `PUT` changes it |
 //! | `/metrics` | for Prometheus |
 //! | `/live`, `/ready` | 200, or 503 with the reason; `/health` is Logspout's |
-//! | `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…`, `/routes` | containers' lines as they are read |
+//! | `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…`, `/routes` | containers' lines as they are read; also by a WebSocket |
 //!
 //! What it promises: whoever asks can't cost more than [`CONNECTIONS`] connections with small requests, each of which ends in time; and
 //! shipping never waits for it. Lines and rejected documents are shown only to who is on this host or has logged in.
@@ -56,11 +56,13 @@ mod query;
 #[cfg(test)]
 mod testing;
 mod volume;
+mod websocket;
 
 use answer::Answer;
 use flow::History;
 use node::Node;
 use query::Query;
+use websocket::{Opening, Slot};
 
 /// Connections at a time; others wait until one ends.
 const CONNECTIONS: usize = 64;
@@ -207,11 +209,13 @@ async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, peer: IpAd
     }
 }
 
-/// One request and its answer; the connection then ends, so that nobody keeps one without a use for it.
+/// One request and its answer; the connection then ends, so that nobody keeps one without a use for it, unless it has become a WebSocket.
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr, state: Arc<State>) {
+    let slot = Slot::default();
+    let opened = slot.clone();
     let service = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, std::convert::Infallible>(respond(&state, peer, request).await) }
+        let (state, slot) = (Arc::clone(&state), slot.clone());
+        async move { Ok::<_, std::convert::Infallible>(respond(&state, peer, request, &slot).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -220,7 +224,11 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
+    if let Some(conversation) = opened.take() {
+        conversation.hold().await;
+    }
     if let Err(error) = served {
         debug!(%peer, reason = %error, "a connection to the monitoring API broke");
     }
@@ -234,9 +242,12 @@ struct Asked {
     accept: String,
     /// May see lines.
     trusted: bool,
+    /// By a WebSocket.
+    opening: Option<Opening>,
 }
 
-async fn respond(state: &State, peer: IpAddr, request: Request<Incoming>) -> Answer {
+async fn respond(state: &State, peer: IpAddr, mut request: Request<Incoming>, slot: &Slot) -> Answer {
+    let opening = Opening::of(&mut request, slot);
     let (head, body) = request.into_parts();
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let path = head.uri.path().to_owned();
@@ -259,6 +270,7 @@ async fn respond(state: &State, peer: IpAddr, request: Request<Incoming>) -> Ans
         query: Query::parse(head.uri.query().unwrap_or_default()),
         accept: header(ACCEPT).to_owned(),
         trusted: state.login.is_some() || peer.to_canonical().is_loopback(),
+        opening,
         path,
     };
     match timeout(PATIENCE, Limited::new(body, BODY).collect()).await {
@@ -439,10 +451,18 @@ fn lines(state: &State, asked: &Asked) -> Answer {
     let Some(wanted) = logs::Wanted::parse(asked.path.strip_prefix("/logs").unwrap_or_default(), &asked.query) else {
         return answer::not_found(&asked.path);
     };
+    if let Some((status, message)) = asked.opening.as_ref().and_then(Opening::refusal) {
+        return answer::error(status, &asked.path, message);
+    }
     let Ok(seat) = Arc::clone(&state.viewers).try_acquire_owned() else {
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, &asked.path, "too many look already");
     };
-    logs::follow(state.stats.tap.look(), wanted, logs::Form::asked(&asked.accept, &asked.query), seat)
+    let form = logs::Form::asked(&asked.accept, &asked.query);
+    let texts = logs::texts(state.stats.tap.look(), wanted, form, seat);
+    match &asked.opening {
+        Some(opening) => opening.accept(&asked.path, Box::pin(texts)),
+        None => logs::follow(texts, form),
+    }
 }
 
 /// Why lines are not shown.

@@ -247,6 +247,6 @@ impl OutputStats {
 }
 
 /// Locks, whatever has happened to others who did: these are plain figures, which no panic can leave half done.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

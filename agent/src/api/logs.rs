@@ -1,14 +1,13 @@
 //! The live view of containers' lines, as Logspout has it: `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…`, and `/routes`.
 //!
-//! Plain text, or with `Accept: application/json` one object a line, or with `Accept: text/event-stream` an event for each line. A viewer that
-//! does not keep up misses lines, and the stream says how many; nobody waits for it.
+//! Plain text, or with `Accept: application/json` or `?format=json` one object a line, or with `Accept: text/event-stream` an event for each line; over
+//! a WebSocket each line is a message. A viewer that does not keep up misses lines, and the stream says how many; nobody waits for it.
 
 use std::convert::Infallible;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::StatusCode;
 use hyper::body::Frame;
@@ -89,7 +88,11 @@ impl Form {
         if accept.contains("text/event-stream") {
             return Self::Events;
         }
-        if accept.contains("application/json") || accept.contains("application/x-ndjson") {
+        // Browsers can't say what they accept when they open a WebSocket.
+        if query.get("format") == Some("json")
+            || accept.contains("application/json")
+            || accept.contains("application/x-ndjson")
+        {
             return Self::Json;
         }
         // Browsers and programs show what colours are made of; whoever wants them says so, as `off` says the opposite in Logspout.
@@ -151,24 +154,25 @@ fn written(chunk: &Chunk, missed: u64, wanted: &Wanted, form: Form) -> String {
     out
 }
 
-/// The lines from now on. `seat` is given back when the viewer goes.
-pub(crate) fn follow(view: View, wanted: Wanted, form: Form, seat: OwnedSemaphorePermit) -> Answer {
-    let body = StreamBody::new(frames(view, Arc::new(wanted), form, seat));
-    answer::with_body(StatusCode::OK, form.kind(), body.boxed_unsync())
+/// What `texts` say, as an answer that goes on.
+pub(crate) fn follow(texts: impl Stream<Item = String> + Send + 'static, form: Form) -> Answer {
+    let frames = texts.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
+    answer::with_body(StatusCode::OK, form.kind(), StreamBody::new(frames).boxed_unsync())
 }
 
-fn frames(
+/// The lines from now on. `seat` is given back when the viewer goes.
+pub(crate) fn texts(
     view: View,
-    wanted: Arc<Wanted>,
+    wanted: Wanted,
     form: Form,
     seat: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
+) -> impl Stream<Item = String> + Send + 'static {
     stream::unfold((view, wanted, seat), move |(mut view, wanted, seat)| async move {
         loop {
             let (chunk, missed) = view.next().await?;
             let text = written(&chunk, missed, &wanted, form);
             if !text.is_empty() {
-                return Some((Ok(Frame::data(Bytes::from(text))), (view, wanted, seat)));
+                return Some((text, (view, wanted, seat)));
             }
         }
     })
@@ -176,6 +180,8 @@ fn frames(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use elkhound_pipeline::time::Timestamp;
 
     use super::*;

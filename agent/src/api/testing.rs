@@ -105,6 +105,7 @@ pub(crate) async fn get(state: &State, path: &str, accept: &str) -> (u16, String
         query: Query::parse(query),
         accept: accept.into(),
         trusted: true,
+        opening: None,
     };
     let answer = answer(state, &asked, &Default::default()).await;
     let status = answer.status().as_u16();
