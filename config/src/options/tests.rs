@@ -164,6 +164,7 @@ c:1:15: error[unknown-option]: x1 has no option `ad_tag`
 c:1:36: error[bad-value]: `mode` of x1: expected `fast` or `slow`, found `fasd`
   1 | filter { x1 { ad_tag => aa mode => fasd old => \"x\" } }
     |                                    ^^^^
+  help: did you mean `fast`?
 
 c:1:41: warning[deprecated-option]: the option `old` of x1 is deprecated
   1 | filter { x1 { ad_tag => aa mode => fasd old => \"x\" } }
