@@ -77,6 +77,7 @@ mod attached;
 mod breaker;
 mod bulk;
 mod client;
+mod conflicts;
 mod connection;
 #[cfg(test)]
 mod fake;
@@ -145,6 +146,7 @@ static IDS: LazyLock<IdSource> = LazyLock::new(|| IdSource::new(random::number()
 fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
     codec::read(options, "plain", Usage::Write, world.setup)?;
     options::warn_of_what_has_no_effect(options);
+    conflicts::find(options)?;
     let connection = connection::read(options)?;
     let client = Client::new(&connection)
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))

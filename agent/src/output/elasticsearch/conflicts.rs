@@ -1,0 +1,74 @@
+//! Settings that don't go together, as Logstash finds when it starts. A pipeline that Logstash does not start is none that elkhound takes.
+
+use elkhound_config::options::Options;
+
+/// Reports the first conflict between settings; nothing at all when there is one.
+pub(super) fn find(options: &mut Options<'_>) -> Option<()> {
+    logins(options)?;
+    schemes(options)?;
+    versions(options)?;
+    updates(options)
+}
+
+fn refuse(options: &mut Options<'_>, name: &str, message: &str, help: &str) -> Option<()> {
+    options.fail(name, message, help);
+    None
+}
+
+/// One way to log in, and an API key only where nobody can read it on the way.
+fn logins(options: &mut Options<'_>) -> Option<()> {
+    let user = if options.was_set("user") { "user" } else { "password" };
+    let set: Vec<&str> = [user, "cloud_auth", "api_key"].into_iter().filter(|name| options.was_set(name)).collect();
+    if let [first, .., last] = set.as_slice() {
+        let message = format!("`{first}` and `{last}` are two logins");
+        return refuse(options, last, &message, "keep one of them");
+    }
+    let hosts = options.texts("hosts");
+    let encrypted = options.boolean("ssl_enabled", false)
+        || options.was_set("cloud_id")
+        || !hosts.is_empty() && hosts.iter().all(|host| host.starts_with("https://"));
+    if set == ["api_key"] && !encrypted {
+        let help = "write `https://` before the hosts, or `ssl_enabled => true`";
+        return refuse(options, "api_key", "an API key is not sent without TLS", help);
+    }
+    Some(())
+}
+
+fn schemes(options: &mut Options<'_>) -> Option<()> {
+    let plain = options.texts("hosts").into_iter().find(|host| host.starts_with("http://"));
+    match plain {
+        Some(host) if options.boolean("ssl_enabled", false) => {
+            let message = format!("`ssl_enabled => true` contradicts `{host}`");
+            refuse(options, "ssl_enabled", &message, "write `https://` before the host, or take one of them out")
+        }
+        _ => Some(()),
+    }
+}
+
+fn versions(options: &mut Options<'_>) -> Option<()> {
+    if !options.text("version_type").is_some_and(|kind| kind.starts_with("external")) {
+        return Some(());
+    }
+    if !options.was_set("version") {
+        return refuse(options, "version_type", "versions of your own need the option `version`", "add `version`");
+    }
+    match options.text("action").as_deref() {
+        Some(action @ ("create" | "update")) => {
+            let message = format!("`{action}` takes no versions of your own");
+            refuse(options, "version_type", &message, "use `action => index`, or leave `version_type` out")
+        }
+        _ => Some(()),
+    }
+}
+
+fn updates(options: &mut Options<'_>) -> Option<()> {
+    if options.boolean("doc_as_upsert", false) && options.boolean("scripted_upsert", false) {
+        let message = "`doc_as_upsert` and `scripted_upsert` exclude each other";
+        return refuse(options, "scripted_upsert", message, "keep one of them");
+    }
+    if options.text("action").as_deref() == Some("update") && options.text_or("document_id", "").is_empty() {
+        let help = "add `document_id`, as `%{[@metadata][id]}`";
+        return refuse(options, "action", "an update needs the id of its document", help);
+    }
+    Some(())
+}
