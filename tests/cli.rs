@@ -65,6 +65,24 @@ fn the_shell_completes_commands_and_flags() {
 }
 
 #[test]
+fn top_prints_what_an_agent_does_where_nobody_watches_and_says_when_there_is_none() {
+    let pipeline = "input { file { path => \"/nowhere/*.log\" } } output { null { id => \"nowhere\" } }";
+    let mut agent = Agent::new("top", pipeline).environment("API_HTTP_PORT", "9790-9799");
+    agent.start();
+    let line = agent.wait_for_log("the monitoring API answers", Duration::from_secs(30));
+    let url = line.split([' ', '=']).find(|word| word.starts_with("http://") || word.starts_with("127.")).unwrap();
+    let url = format!("http://{}", url.trim_start_matches("http://").trim_end_matches('/'));
+    let output = elkhound(&["top", "--url", &url], "");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.starts_with("elkhound "), "{said}");
+    assert!(said.contains("\npipeline main   in ") && said.contains("\nnowhere "), "{said}");
+    drop(agent);
+    let output = elkhound(&["top", "--url", &url], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.starts_with("elkhound: elkhound does not answer: "), "{said}");
+}
+
+#[test]
 fn manual_pages_tell_every_flag_that_help_does() {
     for (command, title) in [(&[][..], "elkhound"), (&["setup"], "elkhound-setup"), (&["dlq"], "elkhound-dlq")] {
         let said = |arguments: &[&str]| String::from_utf8(elkhound(arguments, "").stdout).unwrap();

@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Dlq(DlqCommand),
     /// Examines what the pipelines work with (Docker, log settings, Elasticsearch, folders) and says what to do
     Doctor(RunArgs),
+    /// Shows what the elkhound on this host does, as it goes: rates, lag, queue, filters, answers
+    Top(TopArgs),
     /// Makes index template, lifecycle policy, data stream or alias in Elasticsearch, and dashboards in Kibana, for the pipelines' outputs
     Setup(SetupArgs),
     /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
@@ -106,6 +108,9 @@ pub(crate) enum Command {
     Docs {
         /// The plugin, for example `grok`
         plugin: Option<String>,
+        /// The whole reference as one document: the language, and every plugin with all its options
+        #[arg(long, conflicts_with = "plugin")]
+        all: bool,
     },
 }
 
@@ -225,6 +230,23 @@ pub(crate) struct SetupArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// The pipelines, whose outputs say where Elasticsearch is.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Flags of `elkhound top`.
+#[derive(Args, Debug)]
+pub(crate) struct TopArgs {
+    /// Whom to ask, such as http://127.0.0.1:9600; without it the settings say so
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Print it once, as text, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How often to look, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: u64,
+    /// Settings as for running.
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

@@ -39,14 +39,31 @@ pub(crate) fn print(plugin: Option<&str>) -> Result<()> {
             None => bail!("there is no plugin called `{wanted}`; `elkhound docs` lists them"),
         }
     }
-    for entry in found {
-        writeln!(out, "# {} {}\n\n{}\n", entry.section, entry.name, markdown(entry.docs))?;
+    found.into_iter().try_for_each(|entry| entry.print(&mut out))
+}
+
+/// Prints the language and the documentation of every plugin, as one document.
+///
+/// # Errors
+/// A standard output that is closed.
+pub(crate) fn print_all() -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{}", include_str!("../../config/GRAMMAR.md"))?;
+    entries().iter().try_for_each(|entry| {
+        entry.print(&mut out)?;
+        Ok(writeln!(out)?)
+    })
+}
+
+impl Entry {
+    fn print(&self, out: &mut impl Write) -> Result<()> {
+        writeln!(out, "# {} {}\n\n{}\n", self.section, self.name, markdown(self.docs))?;
         writeln!(out, "## All options\n")?;
-        for option in entry.options {
+        for option in self.options {
             writeln!(out, "- `{}` (default {}): {}", option.name, shown(option.default), option.help)?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn shown(default: &str) -> String {

@@ -4,31 +4,13 @@
 //! an orchestrator end it, for a restart heals nothing there. `--ready` asks whether it is ready, too.
 
 use std::io::{Write, stdout};
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode, Uri};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use anyhow::Result;
+use hyper::StatusCode;
 
-use crate::api::{reached_at, with_port};
+use crate::asking;
 use crate::cli::HealthArgs;
-use crate::http;
 use crate::settings::Given;
-use crate::settings::api::ApiSettings;
-use crate::tls;
-use crate::tls::options::Anybody;
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks, and says in one sentence what came of it; false when elkhound is not well.
 ///
@@ -38,85 +20,11 @@ pub(crate) fn run(args: HealthArgs) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let path = if args.ready { "/ready" } else { "/live" };
     let api = Given::collect(args.run).api();
-    let asked = match args.url {
-        Some(url) => runtime.block_on(ask_url(&url, path, &api)),
-        None => runtime.block_on(ask_here(path, &api)),
+    let asked = runtime.block_on(asking::ask(args.url.as_deref(), path, &api, |said| said.starts_with("elkhound ")));
+    let (well, said) = match asked {
+        Ok((status, said)) => (status == StatusCode::OK, said),
+        Err(error) => (false, format!("elkhound does not answer: {error:#}")),
     };
-    let (well, said) = asked.unwrap_or_else(|error| (false, format!("elkhound does not answer: {error:#}")));
     writeln!(stdout(), "{said}")?;
     Ok(well)
-}
-
-/// Asks on each port of the settings until an elkhound answers: it has taken the first one that was free.
-async fn ask_here(path: &str, api: &ApiSettings) -> Result<(bool, String)> {
-    if !api.enabled {
-        bail!("api.enabled is false, so there is nobody to ask");
-    }
-    let host = reached_at(&api.host);
-    let scheme = if api.tls.is_some() { "https" } else { "http" };
-    let mut trouble = None;
-    for port in api.ports.clone() {
-        let url = format!("{scheme}://{}", with_port(host, port));
-        match ask_url(&url, path, api).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => trouble = trouble.or(Some(error)),
-        }
-    }
-    Err(trouble.unwrap_or_else(|| anyhow::anyhow!("there is no port to ask on")))
-}
-
-async fn ask_url(url: &str, path: &str, api: &ApiSettings) -> Result<(bool, String)> {
-    let uri: Uri = url.parse().with_context(|| format!("`{url}` is no address; write http://HOST:PORT"))?;
-    let host = uri.host().with_context(|| format!("`{url}` names no host; write http://HOST:PORT"))?;
-    let secure = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 9600 });
-    let path = if uri.path().len() > 1 { uri.path() } else { path };
-    let asking = async {
-        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.context("nobody listens")?;
-        let request = request(uri.authority().map_or(host, |authority| authority.as_str()), path, api)?;
-        if secure {
-            http::send(encrypted(stream, host, api).await?, request).await
-        } else {
-            http::send(stream, request).await
-        }
-    };
-    let answered = timeout(PATIENCE, asking).await.context("it took too long").and_then(|answered| answered);
-    let (status, said) = answered.with_context(|| format!("{url}{path}"))?;
-    if !said.starts_with("elkhound ") && status == StatusCode::OK && path != uri.path() {
-        bail!("{url}{path}: something else answers there");
-    }
-    Ok((status == StatusCode::OK, said))
-}
-
-fn request(authority: &str, path: &str, api: &ApiSettings) -> Result<Request<Empty<Bytes>>> {
-    let mut request = Request::get(path).header(HOST, authority);
-    if let Some(login) = &api.login {
-        request = request.header(AUTHORIZATION, format!("Basic {}", login.encoded()));
-    }
-    request.body(Empty::new()).context("there is no such request")
-}
-
-/// TLS to the API itself. Its certificate is known from the settings, whatever names stand in it; without settings it must be one that the world trusts.
-async fn encrypted(stream: TcpStream, host: &str, api: &ApiSettings) -> Result<TlsStream<TcpStream>> {
-    let builder = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
-    let known = api.tls.as_ref().map(|pem| tls::certificates(&pem.certificate)).transpose()?;
-    let config = match &known {
-        Some(_) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(tls::provider())))
-            .with_no_client_auth(),
-        None => {
-            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-    };
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    if let Some(known) = known
-        && shown != known.first()
-    {
-        bail!("who answers has another certificate than api.ssl.certificate");
-    }
-    Ok(stream)
 }

@@ -1,7 +1,9 @@
 //! elkhound: arguments → settings → check → run → exit code.
 
 mod allocator;
+mod amounts;
 mod api;
+mod asking;
 mod backoff;
 mod bus;
 mod cases;
@@ -43,6 +45,7 @@ mod setup;
 mod stats;
 mod test;
 mod tls;
+mod top;
 mod trace;
 mod trial;
 mod variables;
@@ -75,13 +78,15 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args.paths, args.junit.as_deref()),
         Some(Command::Trace(args)) => trace::run(&args).map(exit_code),
         Some(Command::Healthcheck(args)) => healthcheck::run(args).map(exit_code),
+        Some(Command::Top(args)) => top::run(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Setup(args)) => setup::run(args),
         Some(Command::Settings(args)) => print_settings(args),
         Some(Command::Dlq(command)) => dead_letters::command::run(command),
         Some(Command::Completions { shell }) => manual::completions(shell).map(|()| ExitCode::SUCCESS),
         Some(Command::Man { command }) => manual::page(command.as_deref()).map(|()| ExitCode::SUCCESS),
-        Some(Command::Docs { plugin }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Command::Docs { all: true, .. }) => docs::print_all().map(|()| ExitCode::SUCCESS),
+        Some(Command::Docs { plugin, .. }) => docs::print(plugin.as_deref()).map(|()| ExitCode::SUCCESS),
         None => run_pipelines(cli.run),
     };
     result.unwrap_or_else(|error| {

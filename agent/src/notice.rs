@@ -22,6 +22,8 @@ use tracing::{info, warn};
 use crate::haste;
 use crate::http;
 
+/// How much of an answer is read, in bytes.
+const ANSWER: usize = 64 << 10;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -150,7 +152,7 @@ impl Service {
         let request = request.body(Empty::<Bytes>::new())?;
         let asking = async {
             let stream = TcpStream::connect(&self.address).await?;
-            http::send(stream, request).await
+            http::send(stream, request, ANSWER).await
         };
         timeout(PATIENCE, asking).await.context("it took too long")?
     }

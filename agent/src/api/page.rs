@@ -12,6 +12,7 @@ use hyper::header::{HeaderValue, REFRESH};
 use super::State;
 use super::answer::{self, Answer};
 use super::health;
+use crate::amounts::{lasting, number, size};
 use crate::clock;
 use crate::markup;
 use crate::stats::delivery::Delivery;
@@ -260,35 +261,8 @@ fn escaped(text: &str) -> String {
     markup::escaped(text, |letter| (letter == '\'').then_some("&#39;"))
 }
 
-/// As many digits as mean something.
-fn number(value: f64) -> String {
-    if value >= 100.0 || value == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
-}
-
-/// A time in the unit that suits it.
-fn lasting(seconds: f64) -> String {
-    match seconds {
-        under if under <= 0.0 => "0".into(),
-        under if under < 1.0 => format!("{:.0} ms", under * 1e3),
-        under if under < 120.0 => format!("{under:.1} s"),
-        under if under < 7200.0 => format!("{:.0} min", under / 60.0),
-        under if under < 172_800.0 => format!("{:.0} h", under / 3600.0),
-        days => format!("{:.0} d", days / 86_400.0),
-    }
-}
-
 fn ago(time: Option<Timestamp>, now: Timestamp) -> String {
     time.map_or_else(String::new, |time| format!("{} ago", lasting((now.millis() - time.millis()) as f64 / 1e3)))
-}
-
-fn size(bytes: usize) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        under if under < 1024.0 => format!("{under:.0} B"),
-        under if under < 1_048_576.0 => format!("{:.0} KiB", under / 1024.0),
-        under if under < 1_073_741_824.0 => format!("{:.1} MiB", under / 1_048_576.0),
-        more => format!("{:.2} GiB", more / 1_073_741_824.0),
-    }
 }
 
 #[cfg(test)]
