@@ -16,6 +16,7 @@ mod delivery;
 mod deploy;
 mod diagnostics;
 mod docker;
+mod docs;
 mod doctor;
 mod faults;
 mod harness;
