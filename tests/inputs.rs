@@ -305,12 +305,20 @@ fn a_generator_counts_its_rounds() {
     assert_eq!(run("generator { message => stdin count => 1 }")[0]["message"], "typed\n");
 }
 
-/// An agent with one input, some filters, and events on its standard output.
 #[test]
 fn in_order_each_containers_lines_stay_in_theirs_whichever_worker_has_them() {
+    assert_order("ordered", &[]);
+}
+
+#[test]
+fn in_order_they_stay_on_their_way_over_a_disk_too() {
+    assert_order("ordered-on-disk", &[("QUEUE_TYPE", "persisted")]);
+}
+
+fn assert_order(name: &str, environment: &[(&str, &str)]) {
     const LOGS: usize = 4;
     const LINES: usize = 3_000;
-    let folder = Folder::new("ordered");
+    let folder = Folder::new(name);
     let filler = "x".repeat(300);
     for log in 0..LOGS {
         let record = |line| {
@@ -328,9 +336,10 @@ fn in_order_each_containers_lines_stay_in_theirs_whichever_worker_has_them() {
     // The first lines of each log are slow, so that out of order the next piece of a log overtakes them on another worker.
     let slow = "if [message] =~ /^line [0-9] / { grok { match => { message => '^(line|x| |[0-9])*(x+x+)+y' } timeout_millis => 30 } }";
     let short = "mutate { gsub => ['message', ' x+', ''] }";
-    let mut agent = Agent::new("ordered", &format!("input {{ {input} }} filter {{ {slow} {short} }} {PRINT}"))
+    let agent = Agent::new(name, &format!("input {{ {input} }} filter {{ {slow} {short} }} {PRINT}"))
         .environment("PIPELINE_ORDERED", "true")
         .environment("PIPELINE_WORKERS", "4");
+    let mut agent = environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
     agent.start();
     let mut next = BTreeMap::new();
     for event in events(&mut agent, LOGS * LINES) {
@@ -341,6 +350,7 @@ fn in_order_each_containers_lines_stay_in_theirs_whichever_worker_has_them() {
     assert_eq!(next.into_values().collect::<Vec<_>>(), [LINES; LOGS]);
 }
 
+/// An agent with one input, some filters, and events on its standard output.
 fn started(name: &str, input: &str, filters: &str) -> Agent {
     let mut agent = Agent::new(name, &format!("input {{ {input} }} filter {{ {filters} }} {PRINT}"));
     agent.start();

@@ -135,6 +135,7 @@ fn a_full_queue_makes_the_input_wait_and_has_room_again() {
 #[test]
 fn a_stop_leaves_what_is_on_disk_unless_it_is_to_be_drained() {
     let folder = Folder::new("queue-drain");
+    let queue = folder.0.join("queue");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -145,6 +146,9 @@ fn a_stop_leaves_what_is_on_disk_unless_it_is_to_be_drained() {
     send(&mut agent, &lines(0..1_000));
     wait_for_events(&mut agent, 1_000);
     assert!(agent.stop(LIMIT).success());
+    let arguments = ["-t", "--path.queue", queue.to_str().unwrap(), "-e", "input { stdin { } }"];
+    let said = String::from_utf8(elkhound(&arguments, "").stderr).unwrap();
+    assert!(said.contains("warning[left-queue]") && said.contains("queue/main holds "), "{said}");
 
     let mut agent = queued("queue-drained", &folder.0, &pipeline).environment("QUEUE_DRAIN", "true");
     agent.start();

@@ -55,7 +55,6 @@ mod page;
 mod query;
 #[cfg(test)]
 mod testing;
-mod volume;
 mod websocket;
 
 use answer::Answer;

@@ -45,9 +45,9 @@ mod storage;
 mod tail;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -68,6 +68,7 @@ use self::writer::Writer;
 use crate::claim::{self, Claim};
 use crate::limit::Limit;
 use crate::random;
+use crate::volume;
 
 /// Where a pipeline's queue is, and how it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,8 +223,9 @@ fn new_id() -> PageId {
 
 fn tell(gauge: &Gauge, cut: u64, foreign: usize) {
     let folder = gauge.settings.folder.display();
-    let read = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     info!(%folder, events = read(&gauge.events), bytes = read(&gauge.bytes), "events are kept in the queue on disk");
+    tell_room(gauge);
     if cut > 0 {
         warn!(
             %folder,
@@ -238,6 +240,27 @@ fn tell(gauge: &Gauge, cut: u64, foreign: usize) {
             "pages of Logstash's own queue are here, which elkhound can't read; let Logstash drain them (queue.drain) or remove them"
         );
     }
+}
+
+/// A queue that may become larger than its disk is no mistake, but the disk's other users would be the first to notice.
+fn tell_room(gauge: &Gauge) {
+    let Settings { folder, limits, .. } = &gauge.settings;
+    let Some(free) = volume::free(folder) else { return };
+    let room = free + gauge.bytes.load(Ordering::Relaxed);
+    if room < limits.bytes {
+        let (folder, max_bytes) = (folder.display(), limits.bytes);
+        warn!(
+            %folder,
+            room,
+            max_bytes,
+            "the disk has less room than the queue may take; lower queue.max_bytes, or put path.queue on another disk"
+        );
+    }
+}
+
+/// The bytes that wait in a queue which nobody has open, for one that is not used any more.
+pub(crate) fn left_in(folder: &Path) -> u64 {
+    recovery::left_in(folder).unwrap_or_default()
 }
 
 /// The thread that hands out what is on disk. When it ends, the workers have all that they get.

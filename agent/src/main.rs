@@ -49,6 +49,7 @@ mod top;
 mod trace;
 mod trial;
 mod variables;
+mod volume;
 
 use std::process::ExitCode;
 use std::sync::Arc;

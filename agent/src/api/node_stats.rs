@@ -12,13 +12,14 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use super::flow::{Counts, Watched, rounded};
-use super::{machine, volume};
+use super::machine;
 use crate::clock;
 use crate::disk_queue::{Gauge, Settings};
 use crate::stats::containers::ContainerStats;
 use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::delivery::Delivery;
 use crate::stats::{InputStats, OutputStats, PipelineStats, Reloads};
+use crate::volume;
 
 /// The parts of `GET /_node/stats`, which may each be asked for.
 pub(crate) const PARTS: [&str; 8] = ["events", "flow", "jvm", "os", "pipelines", "process", "queue", "reloads"];

@@ -11,7 +11,7 @@ use super::storage::{Medium, Storage};
 use crate::input::window::Mark;
 
 /// The file's name.
-pub(super) const NAME: &str = "checkpoint";
+pub(crate) const NAME: &str = "checkpoint";
 
 const MAGIC: &[u8; 5] = b"EHQC\x01";
 const SLOT: usize = 44;
@@ -20,13 +20,13 @@ const DISTANCE: u64 = 4096;
 
 /// A place in the queue: everything before it has been taken out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// A page.
-    pub(super) page: u64,
+    pub(crate) page: u64,
     /// A place in it at which a frame begins, or its end.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// How many events there were before, since the queue was made.
-    pub(super) events: u64,
+    pub(crate) events: u64,
 }
 
 impl Mark for Place {
@@ -36,7 +36,7 @@ impl Mark for Place {
 }
 
 /// The file.
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     medium: Box<dyn Medium>,
     written: u64,
 }
@@ -46,17 +46,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the file can't be made or read.
-    pub(super) fn open(storage: &dyn Storage) -> io::Result<(Self, Option<Place>)> {
+    pub(crate) fn open(storage: &dyn Storage) -> io::Result<(Self, Option<Place>)> {
         let known = storage.names()?.iter().any(|name| name == NAME);
         let medium = if known { storage.open(NAME)? } else { storage.create(NAME)? };
-        let mut slots = Vec::new();
-        for number in 0..2 {
-            let mut bytes = [0; SLOT];
-            let read = medium.read_at(number * DISTANCE, &mut bytes)?;
-            slots.extend(decode(&bytes[..read]));
-        }
-        let last = slots.into_iter().max_by_key(|(number, _)| *number);
-        let (written, place) = last.map_or((0, None), |(number, place)| (number, Some(place)));
+        let (written, place) = last(&*medium)?.map_or((0, None), |(number, place)| (number, Some(place)));
         Ok((Self { medium, written }, place))
     }
 
@@ -64,13 +57,27 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the disk does not take it. The one before is still there then.
-    pub(super) fn write(&mut self, place: Place) -> io::Result<()> {
+    pub(crate) fn write(&mut self, place: Place) -> io::Result<()> {
         let number = self.written + 1;
         self.medium.write_at(number % 2 * DISTANCE, &encode(number, place))?;
         self.medium.sync()?;
         self.written = number;
         Ok(())
     }
+}
+
+/// The last checkpoint in the file, with its number.
+///
+/// # Errors
+/// When the file can't be read.
+pub(crate) fn last(medium: &dyn Medium) -> io::Result<Option<(u64, Place)>> {
+    let mut slots = Vec::new();
+    for number in 0..2 {
+        let mut bytes = [0; SLOT];
+        let read = medium.read_at(number * DISTANCE, &mut bytes)?;
+        slots.extend(decode(&bytes[..read]));
+    }
+    Ok(slots.into_iter().max_by_key(|(number, _)| *number))
 }
 
 fn encode(number: u64, place: Place) -> [u8; SLOT] {
@@ -85,7 +92,7 @@ fn encode(number: u64, place: Place) -> [u8; SLOT] {
 }
 
 /// Reads a slot; nothing when it is none.
-pub(super) fn decode(slot: &[u8]) -> Option<(u64, Place)> {
+pub(crate) fn decode(slot: &[u8]) -> Option<(u64, Place)> {
     let slot: &[u8; SLOT] = slot.first_chunk()?;
     let number = |at: usize| slot[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     let sum = u32::from_le_bytes(*slot[40..].first_chunk()?);

@@ -18,7 +18,7 @@ use flate2::Crc;
 use super::storage::Medium;
 
 /// The size of what a page begins with.
-pub(super) const HEADER: u64 = 32;
+pub(crate) const HEADER: u64 = 32;
 
 /// The size of what a frame begins with, and of its source.
 const HEAD: usize = 12;
@@ -33,27 +33,27 @@ const READ: usize = 128 << 10;
 /// A random name of a page, unique beyond this queue and this folder. With an event's place in the page it is the identity of an event that has
 /// none of its own: no other event ever has it, also when the end of a page was lost in a crash after its events had been delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PageId(pub(super) [u8; 12]);
+pub(crate) struct PageId(pub(crate) [u8; 12]);
 
 impl PageId {
     /// The identity of the page's event of this number.
-    pub(super) fn of_event(self, number: u64) -> String {
+    pub(crate) fn of_event(self, number: u64) -> String {
         format!("{}.{number}", URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
 /// What a page begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Its name.
-    pub(super) id: PageId,
+    pub(crate) id: PageId,
     /// How many events the queue had taken before it.
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 /// Why a page can't be read from its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoHeader {
+pub(crate) enum NoHeader {
     /// It is none, or a crash has come before it was one.
     Damaged,
     /// It is one of another version of the format.
@@ -62,7 +62,7 @@ pub(super) enum NoHeader {
 
 impl Header {
     /// As it is written.
-    pub(super) fn encode(self) -> [u8; HEADER as usize] {
+    pub(crate) fn encode(self) -> [u8; HEADER as usize] {
         let mut bytes = [0; HEADER as usize];
         bytes[..4].copy_from_slice(MAGIC);
         bytes[4] = VERSION;
@@ -77,7 +77,7 @@ impl Header {
     ///
     /// # Errors
     /// When that is nothing that this elkhound can read.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, NoHeader> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, NoHeader> {
         let bytes: &[u8; HEADER as usize] = bytes.first_chunk().ok_or(NoHeader::Damaged)?;
         if !bytes.starts_with(MAGIC) {
             return Err(NoHeader::Damaged);
@@ -94,7 +94,7 @@ impl Header {
 }
 
 /// Appends a frame whose events `write` appends.
-pub(super) fn write_frame(source: u64, events: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn write_frame(source: u64, events: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; HEAD]);
     out.extend_from_slice(&source.to_le_bytes());
@@ -108,18 +108,18 @@ pub(super) fn write_frame(source: u64, events: usize, out: &mut Vec<u8>, write: 
 
 /// A frame that was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Where its events come from.
-    pub(super) source: u64,
+    pub(crate) source: u64,
     /// How many they are.
-    pub(super) events: usize,
+    pub(crate) events: usize,
     /// The events.
-    pub(super) packed: &'a [u8],
+    pub(crate) packed: &'a [u8],
 }
 
 /// What stands at a place of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// A whole frame.
     Frame(Frame<'a>),
     /// The end.
@@ -129,7 +129,7 @@ pub(super) enum Next<'a> {
 }
 
 /// Reads the frames of a page, a buffer at a time.
-pub(super) struct Frames {
+pub(crate) struct Frames {
     medium: Box<dyn Medium>,
     /// Where the next frame begins.
     offset: u64,
@@ -140,17 +140,17 @@ pub(super) struct Frames {
 
 impl Frames {
     /// The frames from an offset on.
-    pub(super) fn new(medium: Box<dyn Medium>, offset: u64) -> Self {
+    pub(crate) fn new(medium: Box<dyn Medium>, offset: u64) -> Self {
         Self { medium, offset, buffer: Vec::new(), start: offset }
     }
 
     /// Where the next frame begins.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The page again.
-    pub(super) fn into_medium(self) -> Box<dyn Medium> {
+    pub(crate) fn into_medium(self) -> Box<dyn Medium> {
         self.medium
     }
 
@@ -158,7 +158,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the page can't be read.
-    pub(super) fn next(&mut self, end: u64) -> io::Result<Next<'_>> {
+    pub(crate) fn next(&mut self, end: u64) -> io::Result<Next<'_>> {
         if self.offset >= end {
             return Ok(Next::End);
         }

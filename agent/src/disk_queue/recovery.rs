@@ -4,10 +4,12 @@
 //! damaged in an older page, which a crash does not do, is found when it is read. Every opening begins a page of its own: nothing is written
 //! behind an end that was cut.
 
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use super::book::Page;
-use super::checkpoint::{Checkpoint, Place};
+use super::checkpoint::{self, Checkpoint, Place};
 use super::page::{Frames, HEADER, Header, Next, NoHeader, PageId};
 use super::storage::{Medium, Storage};
 
@@ -81,6 +83,29 @@ pub(super) fn begin(storage: &dyn Storage, number: u64, header: Header) -> io::R
     medium.write_at(0, &header.encode())?;
     medium.sync()?;
     Ok((Page { number, id: header.id, first: header.first, bytes: HEADER }, medium))
+}
+
+/// The bytes of frames behind the checkpoint of a queue in a folder, which is only looked at.
+///
+/// # Errors
+/// When there is no queue, or it can't be read.
+pub(super) fn left_in(folder: &Path) -> io::Result<u64> {
+    let safe = match fs::File::open(folder.join(checkpoint::NAME)) {
+        Ok(file) => checkpoint::last(&file)?.map(|(_, place)| place).unwrap_or_default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Place::default(),
+        Err(error) => return Err(error),
+    };
+    let mut left = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let bytes = entry.metadata()?.len();
+        left += match entry.file_name().to_str().and_then(page_number) {
+            Some(number) if number == safe.page => bytes.saturating_sub(safe.offset.max(HEADER)),
+            Some(number) if number > safe.page => bytes.saturating_sub(HEADER),
+            _ => 0,
+        };
+    }
+    Ok(left)
 }
 
 struct Found<'a> {
@@ -219,6 +244,22 @@ mod tests {
         let (recovered, _) = open(&disk, ID).unwrap();
         assert_eq!(recovered.pages.iter().map(|page| page.number).collect::<Vec<_>>(), [9]);
         assert_eq!((recovered.written, recovered.safe), (77, Place { page: 9, offset: HEADER, events: 77 }));
+    }
+
+    #[test]
+    fn what_is_left_behind_the_checkpoint_is_counted_without_opening_the_queue() {
+        let folder = crate::scratch::Folder::new("queue-left");
+        assert!(left_in(&folder.join("none")).is_err());
+        let storage = crate::disk_queue::storage::Folder::open(&folder).unwrap();
+        let (mut recovered, tail) = open(&storage, ID).unwrap();
+        assert_eq!(left_in(&folder).unwrap(), 0);
+        tail.write_at(HEADER, &[1; 100]).unwrap();
+        begin(&storage, 2, Header { id: ID, first: 1 }).unwrap().1.write_at(HEADER, &[1; 10]).unwrap();
+        assert_eq!(left_in(&folder).unwrap(), 110);
+        recovered.checkpoint.write(Place { page: 1, offset: HEADER + 60, events: 1 }).unwrap();
+        assert_eq!(left_in(&folder).unwrap(), 50);
+        recovered.checkpoint.write(Place { page: 2, offset: HEADER + 10, events: 2 }).unwrap();
+        assert_eq!(left_in(&folder).unwrap(), 0);
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::table;
 use super::written::{Layers, Mistake, Origin};
-use crate::disk_queue::{Limits, Settings};
+use crate::disk_queue::{self, Limits, Settings};
 use crate::line::folder_name;
 
 /// The queue, unless it is to be in memory. Pages larger than the queue are a mistake, as in Logstash: no room could be made in it.
 pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
+    let folder = folder(layers).join(folder_name(layers.value("pipeline.id").unwrap_or_default()));
     if layers.value("queue.type") != Some("persisted") {
+        mistakes.extend(left(layers, &folder));
         return None;
     }
     let size = |name: &str, default: u64| layers.value(name).and_then(table::size).unwrap_or(default);
@@ -25,14 +27,22 @@ pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Se
         interval: (interval > 0).then(|| Duration::from_millis(interval)),
     };
     mistakes.extend(too_small(layers, &limits));
-    let id = layers.value("pipeline.id").unwrap_or_default();
-    Some(Settings { folder: folder(layers).join(folder_name(id)), limits, drain: layers.is_on("queue.drain") })
+    Some(Settings { folder, limits, drain: layers.is_on("queue.drain") })
 }
 
 /// The folder of all queues.
 fn folder(layers: Layers<'_>) -> PathBuf {
     let of_data = || Path::new(layers.value("path.data").unwrap_or_default()).join("queue");
     layers.value("path.queue").filter(|path| !path.is_empty()).map_or_else(of_data, PathBuf::from)
+}
+
+/// Events that wait where nobody reads them.
+fn left(layers: Layers<'_>, folder: &Path) -> Option<Mistake> {
+    let bytes = Some(disk_queue::left_in(folder)).filter(|bytes| *bytes > 0)?;
+    let origin = layers.find("queue.type").map_or(Origin::Nowhere, |given| given.origin.clone());
+    let message = format!("{} holds {bytes} bytes of events, which a queue in memory leaves there", folder.display());
+    let help = "set `queue.type: persisted` to have them delivered, or remove the folder";
+    Some(Mistake::warning("left-queue", origin, message).with_help(help))
 }
 
 fn too_small(layers: Layers<'_>, limits: &Limits) -> Option<Mistake> {
