@@ -72,6 +72,18 @@ fn what_cannot_be_reached_is_told_with_a_remedy() {
 }
 
 #[test]
+fn indices_of_any_name_get_no_template_and_no_data_view() {
+    let output = "hosts => [\"http://127.0.0.1:1\"] index => \"%{[index]}\"";
+    let (said, content) = set_up(output, &["--kibana", "http://127.0.0.1:1"]);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with(' ')).collect();
+    let expected = [
+        "warning  there is no index template for `%{[index]}`: its names have no common beginning",
+        "warning  nothing is imported into Kibana: a data view needs indices whose names have a common beginning",
+    ];
+    assert_eq!((lines.as_slice(), content), (&expected[..], true));
+}
+
+#[test]
 #[ignore = "needs the rig: make test"]
 fn a_template_is_made_once_replaced_with_its_own_kind_and_lines_of_containers_have_its_mapping() {
     let name = format!("elkhound-setup-{}", std::process::id());

@@ -56,9 +56,13 @@ async fn set_up(lines: &[Line], kibana: Option<&str>, order: &Order) -> Vec<Find
             "give the pipeline file with -f, or an output with -e 'output { elasticsearch { … } }'",
         )];
     };
-    // Without a pattern there is nothing that a data view could show.
-    if let Some(url) = kibana.filter(|_| !patterns.is_empty()) {
-        found.extend(kibana::import(url, &first.connection, &patterns, order).await);
+    match kibana {
+        Some(_) if patterns.is_empty() => found.push(Finding::warning(
+            "nothing is imported into Kibana: a data view needs indices whose names have a common beginning",
+            "begin the name of the output's index with a word",
+        )),
+        Some(url) => found.extend(kibana::import(url, &first.connection, &patterns, order).await),
+        None => {}
     }
     found
 }
