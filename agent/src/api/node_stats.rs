@@ -201,6 +201,8 @@ fn input(input: &InputStats) -> Value {
     });
     let (containers, now) = (input.containers.all(), clock::now());
     if !containers.is_empty() {
+        let left: u64 = containers.iter().map(|one| read(&one.left)).sum();
+        shown["backlog"] = json!({ "bytes": left, "time_left_in_millis": input.containers.time_left() });
         shown["containers"] = containers.iter().map(|one| container(one, now)).collect();
     }
     shown
@@ -218,6 +220,7 @@ fn container(container: &ContainerStats, now: Timestamp) -> Value {
         "bytes": read(&container.bytes),
         "gaps": read(&container.gaps),
         "suppressed_lines": read(&container.suppressed),
+        "bytes_left": read(&container.left),
         "last_line": container.last().map(|at| at.to_string()),
         "lag_in_millis": container.lag() / 1_000_000,
         "cursor_age_in_millis": container.cursor_age(now) / 1_000_000,

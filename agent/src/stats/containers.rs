@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use elkhound_pipeline::flow::meter::{add, read};
 use elkhound_pipeline::time::Timestamp;
@@ -16,6 +17,8 @@ use crate::clock;
 /// The containers of one input.
 pub(crate) struct Containers {
     by_id: Mutex<BTreeMap<String, Arc<ContainerStats>>>,
+    /// How long it takes to read what waits, in milliseconds; the greatest number where that can't be told.
+    time_left: AtomicU64,
     tap: Arc<Tap>,
 }
 
@@ -28,13 +31,24 @@ impl std::fmt::Debug for Containers {
 impl Containers {
     /// None yet; whose lines can be looked at through `tap`.
     pub(crate) fn new(tap: Arc<Tap>) -> Self {
-        Self { by_id: Mutex::default(), tap }
+        Self { by_id: Mutex::default(), time_left: AtomicU64::new(u64::MAX), tap }
     }
 
     /// The container with this id, which is taken up if it is new.
     pub(crate) fn take_up(&self, id: &str) -> Arc<ContainerStats> {
         let mut by_id = locked(&self.by_id);
         Arc::clone(by_id.entry(id.to_owned()).or_insert_with(|| Arc::new(ContainerStats::new(id, &self.tap))))
+    }
+
+    /// Notes how long it takes to read what waits.
+    pub(crate) fn are_behind(&self, time_left: Option<Duration>) {
+        let millis = time_left.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.time_left.store(millis, Ordering::Relaxed);
+    }
+
+    /// How long it takes to read what waits, in milliseconds, where that can be told.
+    pub(crate) fn time_left(&self) -> Option<u64> {
+        Some(read(&self.time_left)).filter(|millis| *millis != u64::MAX)
     }
 
     /// Forgets a container.
@@ -60,6 +74,8 @@ pub(crate) struct ContainerStats {
     pub(crate) gaps: AtomicU64,
     /// Lines that were left out because there were too many.
     pub(crate) suppressed: AtomicU64,
+    /// Bytes of its log's files that were not read yet, as of the last look.
+    pub(crate) left: AtomicU64,
     last: AtomicI64,
     read: AtomicI64,
     safe: AtomicI64,
@@ -108,6 +124,7 @@ impl ContainerStats {
             bytes: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
+            left: AtomicU64::new(0),
             last: AtomicI64::new(0),
             read: AtomicI64::new(0),
             safe: AtomicI64::new(0),

@@ -19,6 +19,8 @@ pub(super) struct Look {
     pub(super) memory: usize,
     /// Per cent of the host's processors.
     pub(super) cpu: f64,
+    /// Bytes that wait in log files, and the seconds that it takes to read them, where they can be told.
+    pub(super) behind: (usize, Option<f64>),
     pub(super) pipelines: Vec<Pipeline>,
     pub(super) containers: Vec<Container>,
 }
@@ -87,6 +89,9 @@ impl Look {
         let pipelines = answer["pipelines"].as_object();
         let pipelines: Vec<(&String, &Value)> = pipelines.into_iter().flatten().collect();
         let inputs = pipelines.iter().flat_map(|(_, one)| list(&one["plugins"]["inputs"]));
+        let behind = inputs.clone().map(|input| &input["backlog"]).filter(|backlog| backlog.is_object());
+        let times = behind.clone().map(|backlog| backlog["time_left_in_millis"].as_f64().map(|millis| millis / 1e3));
+        let time = times.reduce(|a, b| Some(a?.max(b?))).flatten();
         let mut containers: Vec<Container> =
             inputs.flat_map(|input| list(&input["containers"])).map(container).collect();
         if let Some(before) = before {
@@ -100,6 +105,7 @@ impl Look {
             uptime: number(&answer["jvm"]["uptime_in_millis"]) / 1e3,
             memory: number(&answer["process"]["mem"]["resident_in_bytes"]) as usize,
             cpu: number(&answer["process"]["cpu"]["percent"]),
+            behind: (behind.map(|backlog| whole(&backlog["bytes"]) as usize).sum(), time),
             pipelines: pipelines.into_iter().map(|(id, one)| pipeline(id, one)).collect(),
             containers,
         }
@@ -215,7 +221,7 @@ pub(super) mod testing {
                 "batch": { "event_count": { "average": { "lifetime": 100.0 } } },
                 "pipeline": { "batch_size": 125 },
                 "plugins": {
-                    "inputs": [{ "containers": [container("web", lines[0], Value::Null), container("db", lines[1], error)] }],
+                    "inputs": [{ "backlog": { "bytes": 3 << 20, "time_left_in_millis": 1500 }, "containers": [container("web", lines[0], Value::Null), container("db", lines[1], error)] }],
                     "filters": [{ "id": "grok-1", "place": "p.conf:3", "events": { "in": 10, "out": 9, "duration_in_millis": 5 },
                         "failures": 1, "flow": { "worker_millis_per_event": { "lifetime": 0.0042 } } }],
                     "outputs": [{ "id": "es", "events": { "out": 9 }, "documents": { "successes": 8, "non_retryable_failures": 1,

@@ -13,6 +13,8 @@ use crate::amounts::{lasting, number, size};
 /// So many filters of a pipeline are shown: those that took the longest.
 const FILTERS: usize = 6;
 
+/// From here on, in bytes, reading is told to be behind.
+const BEHIND: usize = 1 << 20;
 /// Below this width only the columns of containers are shown that are looked at most.
 const NARROW: u16 = 110;
 
@@ -113,18 +115,22 @@ impl Screen<'_> {
     }
 
     fn head(&self) -> Paragraph<'static> {
-        let Look { name, version, status, uptime, memory, cpu, .. } = self.look;
+        let Look { name, version, status, uptime, memory, cpu, behind: (left, time), .. } = self.look;
         let colour = match status.as_str() {
             "green" => Color::Green,
             "red" => Color::Red,
             _ => Color::Yellow,
         };
         let figures = format!("   up {}   cpu {cpu:.0} %   memory {}", lasting(*uptime), size(*memory));
+        let time = time.map_or_else(String::new, |time| format!(", {}", lasting(time)));
+        // What was written in the last moment is always there.
+        let behind = if *left < BEHIND { String::new() } else { format!("   behind {}{time}", size(*left)) };
         let line = Line::from(vec![
             Span::styled(format!("elkhound {version}"), BOLD),
             Span::raw(format!(" on {name}   ")),
             Span::styled(status.clone(), Style::new().fg(colour)),
             Span::raw(figures),
+            Span::styled(behind, Style::new().fg(Color::Yellow)),
         ]);
         let trouble = self.trouble.map(|trouble| Line::styled(format!("as last seen: {trouble}"), RED));
         Paragraph::new([Some(line), trouble].into_iter().flatten().collect::<Vec<_>>())
@@ -309,7 +315,7 @@ mod tests {
     fn the_whole_screen() {
         let shown = drawn(None, &mut View::default(), 150, 13).join("\n");
         let expected = "\
-elkhound 0.1.0 on node-1   yellow   up 90.0 s   cpu 12 %   memory 40.0 MiB
+elkhound 0.1.0 on node-1   yellow   up 90.0 s   cpu 12 %   memory 40.0 MiB   behind 3.0 MiB, 1.5 s
 
 pipeline main   in 1200/s → filters 1100/s → out 1000/s
 in flight ███░░░░░░░ 6.0 MiB of 24.0 MiB, 42 wait   batch ████████░░ 100 of 125   workers ████░░░░░░ 38 %";

@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::follow::Start;
 use super::metadata::Container;
@@ -77,6 +78,13 @@ impl Cursors {
     /// Where what is read of `container` is counted.
     pub(crate) fn stats_of(&self, container: &str) -> Option<Arc<ContainerStats>> {
         Some(self.containers.as_ref()?.take_up(container))
+    }
+
+    /// Notes how long it takes to read what waits in log files, where that can be told.
+    pub(crate) fn are_behind(&self, time_left: Option<Duration>) {
+        if let Some(containers) = &self.containers {
+            containers.are_behind(time_left);
+        }
     }
 
     /// Notes who a container is, and how its log is read: `files` or `api`.

@@ -33,12 +33,14 @@ use super::screen::Screen;
 use super::select::Wanted;
 use crate::files;
 
+mod backlog;
 mod described;
 mod finder;
 mod log;
 mod segments;
 mod watch;
 
+use backlog::Backlog;
 use described::described;
 use finder::Finder;
 use log::{BLOCK, Log, Reading, Step};
@@ -181,8 +183,12 @@ impl Files {
             finder = Some(Finder::new(pattern));
         }
         let mut busy = false;
+        let mut backlog = Backlog::new(Instant::now());
         while !self.stop.is_cancelled() {
             let began = Instant::now();
+            if backlog.is_due(began) {
+                self.look_behind(&logs, &mut backlog, began);
+            }
             let told = self.learn(&mut logs, finder.as_mut(), &mut watcher);
             match self.round(&mut logs, &mut watcher, &mut block, runtime) {
                 Err(Stopped) => return,
@@ -199,6 +205,17 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// Notes how much of each log is left to be read.
+    fn look_behind(&self, logs: &Logs, backlog: &mut Backlog, now: Instant) {
+        let mut all = 0;
+        for followed in logs.values().flatten() {
+            let left = followed.log.left();
+            followed.log.ledger.is_behind(left);
+            all += left;
+        }
+        self.cursors.are_behind(backlog.look(all, now));
     }
 
     fn rest(&self, pause: Duration, runtime: &Handle) {

@@ -1,5 +1,6 @@
 //! One container's side of the receipts: chunks that are safe move its cursor.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use elkhound_pipeline::flow::receipt::Ledger;
@@ -48,6 +49,13 @@ impl ContainerLedger {
     pub(crate) fn fails(&self, reason: &str) {
         if let Some(stats) = &self.stats {
             stats.fails(reason);
+        }
+    }
+
+    /// Notes how many bytes of the log were not read yet.
+    pub(crate) fn is_behind(&self, left: u64) {
+        if let Some(stats) = &self.stats {
+            stats.left.store(left, Ordering::Relaxed);
         }
     }
 

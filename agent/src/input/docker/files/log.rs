@@ -151,6 +151,11 @@ impl Log {
         }
     }
 
+    /// How many bytes of its files were not read yet.
+    pub(super) fn left(&self) -> u64 {
+        self.segments.iter().map(Segment::left).sum()
+    }
+
     /// Opens the files that are new; returns whether there is a file under the log's own name.
     fn look(&mut self) -> io::Result<bool> {
         let there = match fs::metadata(&self.path) {

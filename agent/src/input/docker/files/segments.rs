@@ -53,6 +53,14 @@ impl Segment {
         Ok(length)
     }
 
+    /// How many bytes were not read yet. What a compressed file holds is known when it was read.
+    pub(super) fn left(&self) -> u64 {
+        match &self.content {
+            Content::Plain(file) => file.metadata().map_or(0, |there| there.len().saturating_sub(self.offset)),
+            Content::Compressed(_) => 0,
+        }
+    }
+
     /// When it was made, where the file system knows. What dockerd has compressed was made later than its lines, which tells nothing.
     pub(super) fn made(&self) -> Option<SystemTime> {
         match &self.content {

@@ -268,3 +268,21 @@ fn a_terminals_lines_end_without_its_carriage_return() {
     });
     assert_eq!(drain(&mut log), lines(1..2));
 }
+
+#[test]
+fn what_is_left_is_what_its_files_hold_and_was_not_read() {
+    let folder = Folder::new("left");
+    folder.write(0..10);
+    let each = record(10).len() as u64;
+    folder.rotate(3);
+    folder.write(10..14);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(log.left(), 0);
+    let mut block = Vec::new();
+    assert_eq!(log.advance(&mut block).unwrap(), Step::Read);
+    assert_eq!(log.left(), 4 * each);
+    while log.advance(&mut block).unwrap() == Step::Read {}
+    assert_eq!(log.left(), 0);
+    folder.write(14..17);
+    assert_eq!(log.left(), 3 * each);
+}
