@@ -150,7 +150,12 @@ impl Follower {
             self.refresh().await;
             let next = match self.pass().await {
                 Pass::Stop => Next::Stop,
-                Pass::Stalled | Pass::Silent | Pass::Due | Pass::Uncovered(_) => Next::Again,
+                Pass::Stalled | Pass::Silent | Pass::Uncovered(_) => Next::Again,
+                Pass::Due => {
+                    // Streams that end at rotations, with lines between them, must not make pauses longer and longer.
+                    delay.reset();
+                    Next::Again
+                }
                 Pass::Troubled(lines) => {
                     if lines > 0 {
                         self.troubles = 0;
