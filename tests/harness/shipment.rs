@@ -158,8 +158,10 @@ fn pipeline(prefix: &str, read: &str, options: &str, filter: &str) -> String {
     // Without an engine the agent does not know where the engine keeps its data.
     let path =
         if read == "files" { format!("path => \"{}/containers/*/*-json.log\"", data_folder()) } else { String::new() };
+    // Two readers of one compressed log would make the engine leave out files of it: others' logs are not even opened.
+    let own = if read == "api" { format!("filter_name => \"{prefix}-*\"") } else { String::new() };
     format!(
-        "input {{ docker {{ read => {read} {path} {options} }} }}\n\
+        "input {{ docker {{ read => {read} {path} {own} {options} }} }}\n\
          filter {{ if [container][name] !~ /^{prefix}-/ and [docker][name] !~ /^\\/{prefix}-/ {{ drop {{ }} }} {filter} }}\n\
          output {{ stdout {{ codec => json_lines }} }}\n"
     )
