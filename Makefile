@@ -6,7 +6,7 @@ RIG := tests/rig
 STATIC := $(shell uname -m)-unknown-linux-gnu
 STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale short-lived lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale many rotation short-lived lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,12 @@ compare-api: toolchain ## measure a line's cost through the Docker API and from 
 
 scale: toolchain ## measure what a second worker brings and what 1,000 logs cost; ARGS="--runs 5" and the like
 	benches/compare/scale $(ARGS)
+
+many: build ## measure what 500 containers cost at once, and starting again over many large logs; CONTAINERS=100 LOGS=10 SIZE=5 for less
+	@benches/compare/many
+
+rotation: build ## set what arrives of logs that Docker rotates beside what a plain reader gets; CASES="1 3" for some of it
+	@$(RIG)/rotation
 
 short-lived: build ## count what arrives of containers that live for a moment, beside what the peers were measured to lose
 	@$(RIG)/short-lived

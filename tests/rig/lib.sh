@@ -69,6 +69,17 @@ dying() {
     ! { grep -qs '^State:[[:space:]]*Z' "/proc/$1/status" && [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -le 1 ]; }
 }
 
+# ticks PID...: their user and system time, in hundredths of a second.
+ticks() {
+    local pid sum=0 line
+    for pid in "$@"; do
+        line=$(cat "/proc/$pid/stat") && line=${line##*) }
+        # shellcheck disable=SC2086
+        set -- $line && sum=$((sum + ${12} + ${13}))
+    done
+    echo "$sum"
+}
+
 # A shared part (the engine, the node) is used by whoever holds a shared lock on its users.lock; the system gives
 # the lock back when the holder ends, however it ends. `kept` is there while somebody wants it up until told otherwise.
 #   hold DIR      the calling shell becomes a user, until it ends or calls let_go
