@@ -27,7 +27,9 @@ impl Swarm {
         let engine = Engine::start(name, Vec::new());
         let folder = std::env::temp_dir().join(format!("elkhound-deploy-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        output_of(&mut engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]));
+        // A port of its own, for an engine that was killed may have left its VXLAN behind, and the kernel allows one of each number and port.
+        let port = format!("--data-path-port={}", 20_000 + std::process::id() % 10_000);
+        output_of(&mut engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1", &port]));
         let elasticsearch = Elasticsearch::own(name, &["http.host=0.0.0.0"]);
         let index = format!("elkhound-{name}-{}", std::process::id());
         let swarm = Self { engine, elasticsearch, folder, index };

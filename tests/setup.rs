@@ -97,7 +97,8 @@ fn a_template_is_made_once_replaced_with_its_own_kind_and_lines_of_containers_ha
     let container = Container::run(
         &format!("{name}-web"),
         &["--label=com.docker.compose.service=shop", "--label=com.docker.compose.project=demo"],
-        "for n in 1 2 3 4 5 6 7 8; do echo line $n; done; echo trouble >&2",
+        // Trouble well before the rest, or the limit might leave it out.
+        "echo trouble >&2; usleep 300000; for n in 1 2 3 4 5 6 7 8; do echo line $n; done",
     );
     let pipeline = format!(
         "input {{ docker {{ filter_name => \"{name}-web\" rate_limit => 5 }} }} output {{ elasticsearch {{ {output} }} }}"

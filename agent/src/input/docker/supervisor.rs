@@ -12,7 +12,7 @@ use std::time::Duration;
 use elkhound_pipeline::flow::queue::Queue;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -33,6 +33,9 @@ use crate::random;
 
 /// How often the list is taken.
 const RECONCILE: Duration = Duration::from_secs(60);
+
+/// How long a container may be in the list before it can be described.
+const MAKING: Duration = Duration::from_secs(1);
 
 /// How long followers may take to stop; they only have to let go of their streams.
 const STOPPING: Duration = Duration::from_secs(2);
@@ -119,10 +122,19 @@ pub(crate) type Describe = Box<dyn Fn(&Host, &Container) -> Layers + Send + Sync
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     known: HashMap<String, Known>,
-    running: JoinSet<String>,
+    running: JoinSet<(String, Ending)>,
     own: Own,
     /// True until the first list was taken.
     first: bool,
+}
+
+/// How following a container has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// There is nothing more to do: it is left out, or was read to its end.
+    Done,
+    /// The engine does not know it. One that is only being made is tried again when it starts, or is in the next list.
+    Unknown,
 }
 
 /// A container that has, or had, a follower.
@@ -254,14 +266,15 @@ impl Supervisor {
         let shared = Arc::clone(&self.shared);
         let (session, own, id) = (session.clone(), self.own.clone(), id.to_owned());
         self.running.spawn(async move {
-            follow(&shared, session, &own, id.clone(), signals, start).await;
-            id
+            let ending = follow(&shared, session, &own, id.clone(), signals, start).await;
+            (id, ending)
         });
     }
 
-    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(String, Ending), tokio::task::JoinError>) {
         match ended {
-            Ok(id) => self.done(&id),
+            Ok((id, Ending::Done)) => self.done(&id),
+            Ok((id, Ending::Unknown)) => drop(self.known.remove(&id)),
             Err(error) => {
                 warn!(reason = %error, "following a container ended by a panic, which is a defect of elkhound");
             }
@@ -293,17 +306,19 @@ async fn follow(
     id: String,
     signals: watch::Receiver<Signals>,
     start: Start,
-) {
-    let Some(container) = inspect(&session.engine, &id, &shared.stop).await else { return };
+) -> Ending {
+    let Some(container) = inspect(&session.engine, &id, &shared.stop).await else { return Ending::Unknown };
     if let Some(reason) = shared.wanted.exclusion(&container, own) {
-        return debug!(container = container.name, reason, "this container is left out");
+        debug!(container = container.name, reason, "this container is left out");
+        return Ending::Done;
     }
     if let Some(risk) = container.risk() {
         warn!(container = container.name, risk, "this container's log settings lose lines");
     }
     if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {
         debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
-        return by_files(shared, session, path, container, signals, start).await;
+        by_files(shared, session, path, container, signals, start).await;
+        return Ending::Done;
     }
     let start = shared.cursors.begin(&id, &container.driver, start);
     let read = shared.cursors.of(&id).map(|cursor| cursor.marks).unwrap_or_default();
@@ -341,6 +356,7 @@ async fn follow(
         start,
     };
     follower.run().await;
+    Ending::Done
 }
 
 /// Has the container's log read from its files, and passes on when its description changes.
@@ -380,13 +396,14 @@ async fn by_files(
     }
 }
 
-/// The container's description; tried again until the engine has an answer. `None` when the container is gone.
+/// The container's description; tried again until the engine has an answer. `None` when the engine still does not know the container after a second:
+/// it is gone then, for one that is being made is in the list a moment before it can be described.
 async fn inspect(engine: &Engine, id: &str, stop: &CancellationToken) -> Option<Container> {
-    let mut delay = super::pauses();
+    let (mut delay, since) = (super::pauses(), Instant::now());
     loop {
         let error = match engine.inspect(id).await {
             Ok(answer) => return Container::new(answer),
-            Err(error) if error.status() == Some(404) => return None,
+            Err(error) if error.status() == Some(404) && since.elapsed() >= MAKING => return None,
             Err(error) => error,
         };
         debug!(container = id, reason = %error, "describing a container failed; it is tried again");
