@@ -424,3 +424,47 @@ async fn find_own(engine: &Engine) -> Own {
     let labels = described.map(|container| container.labels).unwrap_or_default();
     Own::new(Some(id), &labels)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An engine that answers 404 so many times before it describes a container.
+    async fn engine(unknown: usize) -> Engine {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = Some(format!("tcp://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move {
+            let mut asked = 0;
+            loop {
+                let (mut stream, mut head) = (listener.accept().await.unwrap().0, [0; 4096]);
+                let length = stream.read(&mut head).await.unwrap();
+                let (status, body) = match head[..length].starts_with(b"GET /_ping") {
+                    true => (200, "OK"),
+                    false if asked < unknown => (404, r#"{"message":"No such container: ab"}"#),
+                    false => (200, r#"{"Id":"ab","Name":"/web"}"#),
+                };
+                asked += usize::from(body != "OK");
+                let kind = "Api-Version: 1.41\r\nContent-Type: application/json";
+                let answer = format!("HTTP/1.1 {status} \r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Engine::connect(&Environment { host, ..Environment::default() }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_container_that_is_listed_before_it_can_be_described_is_not_gone() {
+        let stop = CancellationToken::new();
+        let found = inspect(&engine(1).await, "ab", &stop).await.unwrap();
+        assert_eq!((found.id.as_str(), found.name.as_str()), ("ab", "web"));
+    }
+
+    #[tokio::test]
+    async fn a_container_that_stays_unknown_is_gone() {
+        let stop = CancellationToken::new();
+        assert!(inspect(&engine(usize::MAX).await, "ab", &stop).await.is_none());
+    }
+}
