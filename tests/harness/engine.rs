@@ -125,8 +125,14 @@ impl Drop for Engine {
             run(Command::new("kill").arg(child.id().to_string()));
             let _ = child.wait();
         }
-        // Some versions mount their data folder on itself and leave that behind.
+        // Some versions mount their data folder on itself and leave that behind, as a Swarm does with its networks' name spaces, VXLAN interfaces in them.
         run(Command::new("umount").arg(self.root()));
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let left = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .filter(|path| Path::new(path).starts_with(&self.runtime));
+        left.for_each(|path| drop(run(Command::new("umount").args(["--lazy", path]))));
         run(&mut shared(&["network", "rm", &self.bridge]));
         let _ = fs::remove_dir_all(&self.runtime);
         let _ = fs::remove_dir_all(&self.data);
