@@ -1,19 +1,23 @@
 //! Haste: the host goes away soon, as a Spot instance does two minutes after its notice, so what was read has to be delivered now.
 //!
-//! SIGUSR1 begins it, and nothing ends it but the end of the process. From then on no request waits to be filled and no pause between tries is
+//! SIGUSR1 or a cloud's notice ([`crate::notice`]) begins it, and nothing ends it but the end of the process. From then on no request waits to be filled and no pause between tries is
 //! longer than [`PAUSE`]. It costs more requests, and loses nothing when the host stays after all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tracing::info;
 
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// The longest pause between two tries in haste.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Makes haste from now on; false when that was so already.
-pub(crate) fn begin() -> bool {
-    !BEGUN.swap(true, Ordering::Relaxed)
+/// Makes haste from now on, as `who` says; told when that is news.
+pub(crate) fn begin(who: &str) {
+    if !BEGUN.swap(true, Ordering::Relaxed) {
+        info!("the host goes away soon, as {who} says; everything is delivered at once from now on");
+    }
 }
 
 /// How long something may wait to grow.

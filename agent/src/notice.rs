@@ -17,7 +17,7 @@ use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::haste;
 use crate::http;
@@ -99,9 +99,7 @@ pub(crate) async fn watch(cloud: Cloud) {
             }
         }
     }
-    if haste::begin() {
-        info!("the host goes away soon, as its cloud says; everything is delivered at once from now on");
-    }
+    haste::begin("its cloud");
 }
 
 /// A cloud's metadata service.

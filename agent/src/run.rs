@@ -139,11 +139,7 @@ impl Heard {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => reload.notify_one(),
-                _ = self.user.recv() => {
-                    if haste::begin() {
-                        info!("the host goes away soon, as the signal says; everything is delivered at once from now on");
-                    }
-                }
+                _ = self.user.recv() => haste::begin("the signal"),
             }
         }
     }
