@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::HOST;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Uri};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
@@ -174,11 +174,10 @@ fn preempted(status: StatusCode, text: &str) -> Result<bool> {
     }
 }
 
-/// HOST:PORT of a URL or of an address without a port.
+/// HOST:PORT of a URL or of an address without a port; what is neither is tried as it is, and told.
 fn with_port(given: &str) -> String {
-    let bare = given.trim_start_matches("http://").trim_end_matches('/');
-    let has_port = bare.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) && !bare.ends_with(']');
-    if has_port { bare.to_owned() } else { format!("{bare}:80") }
+    let authority = given.parse::<Uri>().ok().and_then(|uri| uri.into_parts().authority);
+    authority.map_or_else(|| given.to_owned(), |place| format!("{}:{}", place.host(), place.port_u16().unwrap_or(80)))
 }
 
 #[cfg(test)]
