@@ -190,8 +190,20 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
     Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
         let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
-        let plan = (connection, outfit);
-        Delivery { client, managed, plan, backoff, quiet, never, letters, runtime, give_up, waiting, used }
+        Delivery {
+            client,
+            managed,
+            connection,
+            outfit,
+            backoff,
+            quiet,
+            never,
+            letters,
+            runtime,
+            give_up,
+            waiting,
+            used,
+        }
     })))
 }
 
@@ -253,8 +265,10 @@ struct Elasticsearch {
 struct Delivery {
     client: Client,
     managed: Managed,
-    /// For `elkhound setup`: how to connect, and what is to be there.
-    plan: (Connection, Option<Outfit>),
+    /// How to connect to Kibana, for `elkhound setup`...
+    connection: Connection,
+    /// ...and what is to be there.
+    outfit: Option<Outfit>,
     backoff: Backoff,
     quiet: Quiet,
     never: Arc<[u16]>,
@@ -301,7 +315,7 @@ impl Output for Elasticsearch {
 
     fn set_up<'a>(&'a self, order: &'a Order) -> SettingUp<'a> {
         Box::pin(async move {
-            let Delivery { client, plan: (connection, outfit), .. } = self.delivery.as_ref()?;
+            let Delivery { client, connection, outfit, .. } = self.delivery.as_ref()?;
             let found = match outfit {
                 Some(outfit) => setup::set_up(outfit, client, order).await,
                 None => vec![setup::nameless(self.encoder.target.written())],
@@ -312,7 +326,7 @@ impl Output for Elasticsearch {
 
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        let Delivery { client, managed, plan: _, backoff, quiet, never, letters, runtime, give_up, waiting, used } =
+        let Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used, .. } =
             delivery;
         if let Some(letters) = &letters {
             letters.queue.start(&runtime);
