@@ -123,8 +123,7 @@ impl Value {
     /// Where a part of a text stands, given by its bytes; the whole value's place when the text is not written as it reads (as with `${NAME}`).
     pub fn place_of(&self, part: std::ops::Range<usize>) -> Span {
         let (ValueKind::String(text) | ValueKind::Bareword(text)) = &self.kind else { return self.span };
-        let quotes =
-            (self.span.end - self.span.start) as usize - text.len().min((self.span.end - self.span.start) as usize);
+        let quotes = ((self.span.end - self.span.start) as usize).saturating_sub(text.len());
         if !matches!(quotes, 0 | 2) || part.end > text.len() {
             return self.span;
         }
