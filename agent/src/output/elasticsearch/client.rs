@@ -457,15 +457,10 @@ fn from_host(url: &Url, path: &str) -> String {
 
 /// An error and its causes in one line. The host is named beside it, and the rest of the URL is ours.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    if let Some((before, after)) = text.split_once(" for url (")
-        && let Some((_, after)) = after.split_once(')')
-    {
-        text = format!("{before}{after}");
-    }
+    let mut text = without_url(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let next = error.to_string();
+        let next = without_url(error);
         if !text.contains(&next) {
             text.push_str(": ");
             text.push_str(&next);
@@ -473,6 +468,12 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+fn without_url(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let around = text.split_once(" for url (").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1)));
+    around.map_or_else(|| text.clone(), |(before, after)| format!("{before}{after}"))
 }
 
 /// The type and reason of Elasticsearch's error; for the answer of anything else, its beginning.
@@ -514,6 +515,14 @@ mod tests {
             "error sending request: too late"
         );
         assert_eq!(told("closed"), "closed");
+
+        // The official client wraps an error of its own transport that says the same.
+        #[derive(Debug, Error)]
+        #[error("{0}")]
+        struct Wrapping(String, #[source] std::io::Error);
+        let inner = "error sending request for url (http://h/)";
+        let wrapping = Wrapping(inner.to_owned(), std::io::Error::other(inner));
+        assert_eq!(chain(&wrapping), "error sending request");
     }
 
     #[test]
