@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::{eventually, signal};
+use super::{Names, eventually, signal};
 
 /// One agent that can be ended and started again on the same `--path.data`. Ended and cleaned up when dropped.
 pub(crate) struct Agent {
@@ -14,6 +15,7 @@ pub(crate) struct Agent {
     environment: Vec<(String, String)>,
     /// What names its pipelines.
     pipelines: [PathBuf; 2],
+    names: Option<Rc<Names>>,
     child: Option<Child>,
 }
 
@@ -24,7 +26,7 @@ impl Agent {
         fs::create_dir_all(folder.join("data")).unwrap();
         fs::write(folder.join("pipeline.conf"), pipeline).unwrap();
         let pipelines = ["-f".into(), folder.join("pipeline.conf")];
-        Self { folder, environment: Vec::new(), pipelines, child: None }
+        Self { folder, environment: Vec::new(), pipelines, names: None, child: None }
     }
 
     /// Adds an environment variable to every start.
@@ -36,6 +38,12 @@ impl Agent {
     /// Runs the pipelines of a folder of settings, and not its own.
     pub(crate) fn settings(mut self, folder: &Path) -> Self {
         self.pipelines = ["--path.settings".into(), folder.to_owned()];
+        self
+    }
+
+    /// Has it look up names there.
+    pub(crate) fn names(mut self, names: &Rc<Names>) -> Self {
+        self.names = Some(Rc::clone(names));
         self
     }
 
@@ -58,7 +66,9 @@ impl Agent {
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let child = Command::new(binary())
+        let mut command =
+            self.names.as_ref().map_or_else(|| Command::new(binary()), |names| names.command(binary()));
+        let child = command
             .args(&self.pipelines)
             .arg("--path.data")
             .arg(self.data())
@@ -129,6 +139,12 @@ impl Agent {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
+    /// Whether it has this file open.
+    pub(crate) fn has_open(&self, path: &Path) -> bool {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.id()));
+        open.into_iter().flatten().flatten().any(|file| fs::read_link(file.path()).is_ok_and(|leads| leads == path))
     }
 
     fn log_path(&self) -> PathBuf {

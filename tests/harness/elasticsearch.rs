@@ -100,8 +100,17 @@ impl Elasticsearch {
 
     /// How many documents of these indices can be searched now; 0 while there are none or the node is away.
     pub(crate) fn count(&self, indices: &str) -> u64 {
+        self.count_by(indices, None)
+    }
+
+    /// The same for the documents of one container.
+    pub(crate) fn count_of(&self, indices: &str, container: &str) -> u64 {
+        self.count_by(indices, Some(&json!({ "query": { "match_phrase": { "container.name": container } } })))
+    }
+
+    fn count_by(&self, indices: &str, query: Option<&Value>) -> u64 {
         let _ = self.request("POST", &format!("{indices}/_refresh"), None);
-        let answer = self.request("GET", &format!("{indices}/_count"), None);
+        let answer = self.request("POST", &format!("{indices}/_count"), query);
         answer.ok().and_then(|answer| answer["count"].as_u64()).unwrap_or(0)
     }
 

@@ -76,6 +76,14 @@ impl Engine {
         });
     }
 
+    /// Ends it with SIGKILL and starts it again. With `--live-restore` its containers go on all the while.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("the engine runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.resume();
+    }
+
     /// Its address.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.socket().display())

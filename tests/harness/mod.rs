@@ -15,6 +15,7 @@ mod once;
 mod proxy;
 mod scenario;
 mod shipment;
+mod world;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -31,6 +32,7 @@ pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
 pub(crate) use proxy::Proxy;
 pub(crate) use scenario::{Difference, Running, Scenario};
 pub(crate) use shipment::{Printed, Shipment, data_folder};
+pub(crate) use world::{Clock, Names};
 
 /// A setting that `with-rig` passes on.
 pub(crate) fn from_rig(name: &str) -> String {

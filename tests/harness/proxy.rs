@@ -4,8 +4,8 @@
 //! While it is broken a request fares badly once in three times; how is chosen by a seed, in the order of the requests.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -50,12 +50,14 @@ const FAULTS: [Fault; 8] = [
 
 /// The proxy. Its threads end with their connections.
 pub(crate) struct Proxy {
-    address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 struct State {
     target: String,
+    /// Where it listens. A thread that listens elsewhere ends, and so do the connections that it has taken.
+    address: SocketAddr,
+    connections: Vec<Weak<TcpStream>>,
     broken: bool,
     dice: Dice,
     faults: usize,
@@ -64,24 +66,35 @@ struct State {
 impl Proxy {
     /// One in front of the node at `url`.
     pub(crate) fn new(url: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State { target, broken: false, dice: Dice::new(0), faults: 0 }));
-        let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let (client, state) = (client.unwrap(), Arc::clone(&shared));
-                // A connection that breaks is this proxy's trade.
-                thread::spawn(move || serve(&client, &state).ok());
-            }
-        });
-        Self { address, state }
+        let dice = Dice::new(0);
+        let state = State { target, address, connections: Vec::new(), broken: false, dice, faults: 0 };
+        let state = Arc::new(Mutex::new(state));
+        listen(listener, &state);
+        Self { state }
     }
 
-    /// Its address.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// Goes to another address of this host, the port stays the same. Nobody answers at the old one, and what was connected there is cut off.
+    pub(crate) fn move_on(&self) -> IpAddr {
+        let mut state = self.state.lock().unwrap();
+        let old = state.address;
+        let IpAddr::V4(address) = old.ip() else { unreachable!("it began at an IPv4 address") };
+        state.address.set_ip(Ipv4Addr::from_bits(address.to_bits() + 1).into());
+        listen(TcpListener::bind(state.address).unwrap(), &self.state);
+        for connection in state.connections.drain(..).filter_map(|it| it.upgrade()) {
+            // One that has ended already can't be cut off.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        // So that the old thread wakes and looks.
+        let _ = TcpStream::connect(old);
+        state.address.ip()
+    }
+
+    /// Where it listens now.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.state.lock().unwrap().address
     }
 
     /// From now on requests fare badly, as this seed says.
@@ -113,6 +126,27 @@ impl State {
         self.faults += 1;
         Some(fault)
     }
+}
+
+/// Takes connections for as long as the proxy is at this address.
+fn listen(listener: TcpListener, state: &Arc<Mutex<State>>) {
+    let state = Arc::clone(state);
+    thread::spawn(move || {
+        let address = listener.local_addr().unwrap();
+        for client in listener.incoming() {
+            let client = Arc::new(client.unwrap());
+            let mut now = state.lock().unwrap();
+            if now.address != address {
+                return;
+            }
+            now.connections.retain(|it| it.strong_count() > 0);
+            now.connections.push(Arc::downgrade(&client));
+            drop(now);
+            let state = Arc::clone(&state);
+            // A connection that breaks is this proxy's trade.
+            thread::spawn(move || serve(&client, &state).ok());
+        }
+    });
 }
 
 /// Carries the requests of one connection, until one side closes or a fault does.

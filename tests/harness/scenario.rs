@@ -1,11 +1,12 @@
 //! The builder of a delivery scenario: so many containers write so many numbered lines, an agent ships them, and in the end
 //! what was written is compared with what was indexed, line by line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{Agent, Container, Disk, Document, Elasticsearch, eventually, from_rig};
+use super::{Agent, Container, Disk, Document, Elasticsearch, Engine, Names, eventually, from_rig};
 
 /// What a scenario is made of; `start` sets it going.
 pub(crate) struct Scenario {
@@ -17,6 +18,8 @@ pub(crate) struct Scenario {
     through: Option<(String, String)>,
     environment: Vec<(String, String)>,
     disk: Option<usize>,
+    host: Option<String>,
+    names: Option<Rc<Names>>,
     limit: Duration,
 }
 
@@ -29,7 +32,12 @@ pub(crate) struct Running {
     /// The agent's pipeline as it was at the start.
     pub(crate) pipeline: String,
     containers: Vec<Container>,
-    lines: usize,
+    /// Containers that are no more, and what they have written.
+    removed: Vec<(String, Vec<String>)>,
+    /// Whether some of their lines may be in the agent's memory only.
+    pub(crate) at_risk: bool,
+    /// How many lines each container writes; unless its engine is killed, which may lose some of them before they are in a log.
+    lines: Option<usize>,
     prefix: String,
     limit: Duration,
 }
@@ -46,6 +54,8 @@ impl Scenario {
             through: None,
             environment: Vec::new(),
             disk: None,
+            host: None,
+            names: None,
             limit: Duration::from_secs(120),
         }
     }
@@ -92,19 +102,47 @@ impl Scenario {
         self
     }
 
+    /// Has the containers run on this engine, which may be killed: what counts as written is what its logs hold in the end.
+    pub(crate) fn engine(mut self, engine: &Engine) -> Self {
+        self.host = Some(engine.host());
+        // Networks of such an engine lead nowhere.
+        self.option("--network=none")
+    }
+
+    /// Has the agent look up names there.
+    pub(crate) fn names(mut self, names: &Rc<Names>) -> Self {
+        self.names = Some(Rc::clone(names));
+        self
+    }
+
     /// Starts an agent and the containers, and has the documents indexed in `elasticsearch`.
     pub(crate) fn start(self, elasticsearch: Elasticsearch) -> Running {
         let pipeline = self.pipeline(&elasticsearch);
-        let agent = Agent::new(&self.name, &pipeline).environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
+        let host = self.host.clone().unwrap_or_else(|| from_rig("DOCKER_HOST"));
+        let agent = Agent::new(&self.name, &pipeline).environment("DOCKER_HOST", &host);
+        let agent = self.names.iter().fold(agent, Agent::names);
         let mut agent = self.environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
         let disk = self.disk.map(|bytes| Disk::mount(agent.data(), bytes));
         agent.start();
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let containers = (0..self.containers)
-            .map(|number| Container::run(&format!("{}-{number}", self.name), &options, &self.script()))
+            .map(|number| {
+                Container::run_on(host.clone(), &format!("{}-{number}", self.name), &options, &self.script())
+            })
             .collect();
-        let lines = self.lines / self.containers;
-        Running { disk, agent, elasticsearch, pipeline, containers, lines, prefix: self.name, limit: self.limit }
+        let lines = self.host.is_none().then_some(self.lines / self.containers);
+        Running {
+            disk,
+            agent,
+            elasticsearch,
+            pipeline,
+            containers,
+            removed: Vec::new(),
+            at_risk: false,
+            lines,
+            prefix: self.name,
+            limit: self.limit,
+        }
     }
 
     /// Other tests' containers are on the same engine, so the pipeline keeps its own ones only.
@@ -179,13 +217,43 @@ impl Running {
         Difference::new(&self.written(), self.elasticsearch.documents(&self.indices()))
     }
 
-    /// What the containers write: one entry per line, named as the documents name it.
+    /// Kills a container and removes it with its log, as soon as the agent has that log open: whoever comes later can't read it.
+    pub(crate) fn remove_container(&mut self) {
+        let Some(container) = self.containers.pop() else { return };
+        let log = container.log_path();
+        eventually("a reader of the log", Duration::from_secs(60), || {
+            self.agent.assert_running();
+            if self.agent.has_open(&log) { Ok(()) } else { Err(self.agent.end_of_log(2_000)) }
+        });
+        if container.is_running() {
+            container.tell(&["kill"]);
+        }
+        self.removed.push((container.name().to_owned(), container.logged()));
+        self.at_risk = true;
+    }
+
+    /// Waits until the lines of containers that are no more have been indexed, as an agent that ends now could not read them again.
+    pub(crate) fn secure_removed(&mut self) {
+        let indices = self.indices();
+        for (name, lines) in &self.removed {
+            eventually(&format!("all lines of {name}"), self.limit, || {
+                self.agent.assert_running();
+                let found = self.elasticsearch.count_of(&indices, name);
+                if found >= lines.len() as u64 { Ok(()) } else { Err(format!("{found} of {}", lines.len())) }
+            });
+        }
+        self.at_risk = false;
+    }
+
+    /// What the containers have written: one entry per line, named as the documents name it.
     fn written(&self) -> Vec<(String, String)> {
-        let lines = 1..=self.lines;
-        self.containers
-            .iter()
-            .flat_map(|it| lines.clone().map(|n| (it.name().to_owned(), format!("line {n}"))))
-            .collect()
+        let numbered = |lines| (1..=lines).map(|n| format!("line {n}")).collect();
+        let present = self.containers.iter().map(|it| {
+            let lines: Vec<String> = self.lines.map_or_else(|| it.logged(), numbered);
+            (it.name().to_owned(), lines)
+        });
+        let all = present.chain(self.removed.iter().cloned());
+        all.flat_map(|(name, lines)| lines.into_iter().map(move |line| (name.clone(), line))).collect()
     }
 
     fn indices(&self) -> String {
@@ -209,25 +277,33 @@ pub(crate) struct Difference {
     /// Lines that stand in more than one document.
     pub(crate) doubled: Vec<(String, String)>,
     /// Documents of lines that nobody wrote.
-    pub(crate) foreign: usize,
+    pub(crate) foreign: Vec<(String, String)>,
 }
 
 impl Difference {
     /// Compares what was written, by container and line, with what was indexed.
     pub(crate) fn new(written: &[(String, String)], indexed: Vec<Document>) -> Self {
-        let mut found: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut surplus: BTreeMap<(String, String), isize> = BTreeMap::new();
         for document in indexed {
-            *found.entry((document.container, document.message)).or_default() += 1;
+            *surplus.entry((document.container, document.message)).or_default() += 1;
         }
-        let missing: Vec<_> = written.iter().filter(|line| !found.contains_key(*line)).cloned().collect();
-        let foreign = found.len() + missing.len() - written.len();
-        let doubled = found.into_iter().filter(|(_, times)| *times > 1).map(|(line, _)| line).collect();
+        // Two lines may be equal: what a killed engine has cut in two can leave the same end twice.
+        for line in written {
+            *surplus.entry(line.clone()).or_default() -= 1;
+        }
+        let known: BTreeSet<_> = written.iter().collect();
+        let (doubled, foreign): (Vec<_>, Vec<_>) =
+            surplus.iter().filter(|(_, more)| **more > 0).partition(|(line, _)| known.contains(line));
+        let missing = surplus.iter().filter(|(_, more)| **more < 0).map(|(line, _)| line.clone()).collect();
+        let line = |(line, _): (&(String, String), &isize)| line.clone();
+        let doubled = doubled.into_iter().map(line).collect();
+        let foreign = foreign.into_iter().map(line).collect();
         Self { written: written.len(), missing, doubled, foreign }
     }
 
     /// Whether every line is there once, and nothing else.
     pub(crate) fn is_none(&self) -> bool {
-        self.missing.is_empty() && self.doubled.is_empty() && self.foreign == 0
+        self.missing.is_empty() && self.doubled.is_empty() && self.foreign.is_empty()
     }
 }
 
@@ -238,11 +314,13 @@ impl fmt::Display for Difference {
         let some = |lines: &[(String, String)]| format!("{:?}", &lines[..lines.len().min(5)]);
         write!(
             to,
-            "of {written} lines {} are missing, {} doubled, and {foreign} were never written\nmissing: {}\ndoubled: {}",
+            "of {written} lines {} are missing, {} doubled, and {} were never written\nmissing: {}\ndoubled: {}\nforeign: {}",
             missing.len(),
             doubled.len(),
+            foreign.len(),
             some(missing),
             some(doubled),
+            some(foreign),
         )
     }
 }
@@ -281,6 +359,7 @@ mod tests {
             said(&["a", "b"], vec![document("a", "1")]),
             "of 2 lines 1 are missing, 0 doubled, and 0 were never written"
         );
-        assert_eq!(said(&[], both()), "of 0 lines 0 are missing, 1 doubled, and 1 were never written");
+        assert_eq!(said(&[], both()), "of 0 lines 0 are missing, 0 doubled, and 1 were never written");
+        assert_eq!(said(&["a", "a"], both()), "of 2 lines 0 are missing, 0 doubled, and 0 were never written");
     }
 }
