@@ -1,4 +1,4 @@
-//! The dead letter queue: events that Elasticsearch refused for good, kept on disk with the reason, to be looked at and sent again.
+//! The dead letter queue: events that Elasticsearch refused for good, and those on which a filter panicked ([`panicked`]), kept on disk with the reason, to be looked at and sent again.
 //!
 //! A queue is a folder, `path.dead_letter_queue/PIPELINE-ID/`, of segments `1.ndjson`, `2.ndjson` and so on. A segment is JSON, one entry a
 //! line ([`entry`]), so that `grep` and `jq` read it. It is closed when it is large enough or nothing has been written for
@@ -14,6 +14,7 @@
 
 pub(crate) mod command;
 pub(crate) mod entry;
+mod panicked;
 pub(crate) mod segments;
 mod show;
 mod store;
@@ -28,13 +29,18 @@ use std::time::Duration;
 use elkhound_pipeline::flow::meter::add;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(crate) use self::panicked::set_aside;
 use self::store::Store;
 pub(crate) use self::store::{Limits, Policy};
 use crate::clock;
 use crate::limit::Limit;
 use crate::stats::dead_letters::DeadLetterMeter;
+
+/// What to do about a folder that can't be written to.
+pub(crate) const REMEDY: &str = "see that the folder can be written to and has room";
 
 /// Where a pipeline's queue is, and how much it may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +75,7 @@ impl DeadLetters {
         if self.started.swap(true, Ordering::Relaxed) {
             return;
         }
-        info!(folder = %self.settings.folder.display(), "refused documents go to the dead letter queue");
+        info!(folder = %self.settings.folder.display(), "what is refused for good goes to the dead letter queue");
         let every = self.settings.limits.flush.clamp(Duration::from_millis(200), Duration::from_secs(60));
         runtime.spawn(tend(Arc::downgrade(self), every));
     }
@@ -85,6 +91,23 @@ impl DeadLetters {
         add(&self.meter.kept, (given - lines.len() - told.refused) as u64);
         self.tell(&told);
         result
+    }
+
+    /// The same for one line, for as long as that takes; false when it is time to give up first.
+    pub(crate) fn keep_until(&self, line: Vec<u8>, give_up: &CancellationToken) -> bool {
+        static LIMIT: Limit = Limit::new();
+        let mut lines = VecDeque::from([line]);
+        while let Err(reason) = self.keep(&mut lines) {
+            if give_up.is_cancelled() {
+                return false;
+            }
+            if let Some(suppressed) = LIMIT.pass() {
+                let place = self.place();
+                warn!(place, %reason, remedy = REMEDY, suppressed, "the dead letter queue takes nothing; it is tried again");
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        true
     }
 
     /// Where it is counted what becomes of it.

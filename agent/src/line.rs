@@ -15,10 +15,10 @@ use elkhound_pipeline::plan::{Compiled, NOT_THERE_YET, Plan, Trouble, compile, u
 use elkhound_pipeline::setup::{Ecs, Setup};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::bus::{Bus, Ways};
-use crate::dead_letters::DeadLetters;
+use crate::dead_letters::{self, DeadLetters};
 use crate::input::{self, Input};
 use crate::limit::Limit;
 use crate::output::{self, Output};
@@ -142,11 +142,14 @@ fn make_one(
 ) -> (Line, Vec<Diagnostic>) {
     let (document, mut diagnostics) = parse(source, escapes(pipeline));
     let setup = setup(pipeline.ecs);
-    let compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
+    let mut compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
     let give_up = give_up(pipeline, shared.ground.give_up);
     let letters = pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings)));
     let dead_letters = letters.as_ref().map(|queue| queue.meter());
+    if let Some(queue) = letters.clone() {
+        compiled.plan.set_aside(dead_letters::set_aside(queue, shared.ground.runtime.clone(), give_up.clone()));
+    }
     let world = output::World {
         setup: &setup,
         runtime: shared.ground.runtime.clone(),
@@ -373,6 +376,15 @@ fn report(trouble: Trouble<'_>) {
                 place = filter.place,
                 reason,
                 "a filter failed on an event, which was tagged and goes on"
+            );
+        }
+        Trouble::SetAside { filter, kept } => {
+            let fate = if kept { "the dead letter queue keeps it" } else { "it is read again after the next start" };
+            error!(
+                suppressed,
+                filter = filter.id,
+                place = filter.place,
+                "a filter panicked on an event, which is a defect of elkhound; {fate}"
             );
         }
     }

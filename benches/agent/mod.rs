@@ -8,8 +8,15 @@
 #[path = "../../agent/src/disk_queue"]
 pub(crate) mod disk_queue {
     pub(crate) mod page;
+    #[cfg(test)]
+    mod simulated;
     pub(crate) mod storage;
 }
+
+/// For the tests of those files, which are compiled here and not run.
+#[cfg(test)]
+#[path = "../../agent/src/scratch.rs"]
+pub(crate) mod scratch;
 
 #[path = "../../agent/src/input"]
 pub(crate) mod input {

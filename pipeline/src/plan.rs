@@ -35,6 +35,7 @@ pub struct Plan {
     routes: Vec<Step>,
     conditions: ConditionCounters,
     report: Report,
+    set_aside: Option<SetAside>,
 }
 
 /// What has gone wrong in conditions, for the monitoring API.
@@ -108,6 +109,20 @@ impl Counters {
 /// Told of events that need an operator's eye; the agent logs and counts them.
 pub type Report = Box<dyn Fn(Trouble<'_>) + Send + Sync>;
 
+/// Takes an event on which a filter has panicked; it may wait for a disk.
+pub type SetAside = Box<dyn Fn(&PlacedFilter, &Event) -> Fate + Send + Sync>;
+
+/// What becomes of an event on which a filter has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is safe where it was put, and goes no further.
+    Kept,
+    /// It goes on, tagged.
+    GoesOn,
+    /// It could not be kept before the end: it goes no further, and is read again after the next start.
+    ReadAgain,
+}
+
 /// Trouble with one event. The pipeline goes on.
 pub enum Trouble<'a> {
     /// A condition could not compare, and the event was dropped as Logstash does.
@@ -125,6 +140,13 @@ pub enum Trouble<'a> {
         filter: &'a PlacedFilter,
         /// Why.
         reason: &'a str,
+    },
+    /// A filter panicked, and the event was set aside.
+    SetAside {
+        /// Which one.
+        filter: &'a PlacedFilter,
+        /// Whether it is safe; else it is read again.
+        kept: bool,
     },
 }
 
@@ -168,6 +190,11 @@ impl Plan {
     /// What has gone wrong in its conditions.
     pub fn conditions(&self) -> &ConditionCounters {
         &self.conditions
+    }
+
+    /// Has events on which a filter panics go there.
+    pub fn set_aside(&mut self, set_aside: SetAside) {
+        self.set_aside = Some(set_aside);
     }
 
     /// Runs the filters over `events`, in place; dropped events are acknowledged and gone.
@@ -414,7 +441,7 @@ impl Plan {
         let began = cx.timed.then(Instant::now);
         let mut outcome = Outcome::Passed;
         if !survives(|| outcome = placed.filter.filter(event, cx)) {
-            outcome = Outcome::Failed("it panicked, which is a defect of elkhound".into());
+            self.panicked(placed, event);
         }
         self.settle(placed, outcome, event, cx);
         if let Some(began) = began {
@@ -454,6 +481,22 @@ impl Plan {
             Some(tags) => tags.iter().for_each(|tag| event.tag(tag)),
             None => self.fail(placed, reason, event),
         }
+    }
+
+    /// What it held when the filter panicked is all that there is of the event: nobody keeps a copy.
+    #[cold]
+    fn panicked(&self, placed: &PlacedFilter, event: &mut Event) {
+        let fate = self.set_aside.as_ref().map_or(Fate::GoesOn, |set_aside| set_aside(placed, event));
+        if fate == Fate::GoesOn {
+            return self.fail(placed, "it panicked, which is a defect of elkhound", event);
+        }
+        if fate == Fate::ReadAgain {
+            // Dropped, the receipt leaves the event to be read again.
+            drop(event.take_receipt());
+        }
+        event.cancel();
+        placed.counters.failed.fetch_add(1, Ordering::Relaxed);
+        (self.report)(Trouble::SetAside { filter: placed, kept: fate == Fate::Kept });
     }
 
     #[cold]
@@ -514,7 +557,71 @@ mod tests {
     use elkhound_config::source::Source;
 
     use super::*;
+    use crate::filter::testing;
+    use crate::flow::receipt::{Ledger, Receipt};
     use crate::setup::{Ecs, Setup};
+
+    /// Spoils an event, then panics, but for one that is good.
+    struct Panics;
+
+    impl Filter for Panics {
+        fn filter(&self, event: &mut Event, _cx: &mut Context) -> Outcome {
+            let good = event.field("good").is_some();
+            event.set_field("seen".into(), 1.into());
+            assert!(good, "as the test wants it");
+            Outcome::Matched
+        }
+    }
+
+    #[derive(Default)]
+    struct Settled(Mutex<Vec<(u64, bool)>>);
+
+    impl Ledger for Settled {
+        fn settled(&self, chunk: u64) {
+            self.0.lock().unwrap().push((chunk, true));
+        }
+
+        fn abandoned(&self, chunk: u64) {
+            self.0.lock().unwrap().push((chunk, false));
+        }
+    }
+
+    /// What goes on of a bad event and a good one behind it, whether the bad one's receipt came back and how, and how often the filter has failed.
+    fn after_a_panic(fate: Option<Fate>) -> (Vec<String>, Vec<(u64, bool)>, u64) {
+        let mut plan = testing::plan("filter { mutate { add_tag => on } }");
+        let mut broken = testing::plan("filter { mutate { } }").filters.remove(0);
+        broken.filter = Box::new(Panics);
+        plan.filters.push(broken);
+        plan.steps.insert(0, Step::Plugin(1));
+        if let Some(fate) = fate {
+            plan.set_aside(Box::new(move |filter, event| {
+                assert_eq!((filter.name.as_str(), event.field("seen")), ("mutate", Some(&1.into())));
+                fate
+            }));
+        }
+        let ledger = Arc::new(Settled::default());
+        let mut bad = Event::default();
+        bad.set_origin(None, Some(Receipt::open(ledger.clone(), 7, None)));
+        let mut good = Event::default();
+        good.set_field("good".into(), 1.into());
+        let mut events = vec![bad, good];
+        plan.filter(&mut events, &mut Context::default());
+        let tags = events.iter().map(|event| format!("{:?}", event.field("tags"))).collect();
+        let settled = ledger.0.lock().unwrap().clone();
+        (tags, settled, plan.filters[1].counters.failed.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn an_event_on_which_a_filter_panics_is_set_aside_or_tagged() {
+        let on = |tags: &[&str]| {
+            format!("{:?}", Some(&crate::value::Value::from(tags.iter().map(|tag| (*tag).into()).collect::<Vec<_>>())))
+        };
+        let (good, tagged) = (on(&["on"]), on(&[FAILED_TAG, "on"]));
+        assert_eq!(after_a_panic(None), (vec![tagged.clone(), good.clone()], vec![], 1));
+        assert_eq!(after_a_panic(Some(Fate::GoesOn)), (vec![tagged, good.clone()], vec![], 1));
+        assert_eq!(after_a_panic(Some(Fate::Kept)), (vec![good.clone()], vec![(7, true)], 1));
+        assert_eq!(after_a_panic(Some(Fate::ReadAgain)), (vec![good], vec![(7, false)], 1));
+    }
 
     #[test]
     fn a_pattern_that_is_given_up_is_told_with_its_place_and_counted() {

@@ -66,8 +66,7 @@ impl Agent {
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command =
-            self.names.as_ref().map_or_else(|| Command::new(binary()), |names| names.command(binary()));
+        let mut command = self.names.as_ref().map_or_else(|| Command::new(binary()), |names| names.command(binary()));
         let child = command
             .args(&self.pipelines)
             .arg("--path.data")

@@ -77,7 +77,9 @@ impl Container {
 
     /// Whether its main process runs.
     pub(crate) fn is_running(&self) -> bool {
-        run(docker(&self.host, &["inspect", "--format", "{{.State.Running}}"]).arg(&self.name)).stdout.starts_with(b"true")
+        run(docker(&self.host, &["inspect", "--format", "{{.State.Running}}"]).arg(&self.name))
+            .stdout
+            .starts_with(b"true")
     }
 
     /// Waits for its end; for one with `--rm` that may be over already.

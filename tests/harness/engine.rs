@@ -41,12 +41,26 @@ impl Engine {
         engine
     }
 
-    /// Starts it again after [`Engine::stop`], on a socket that is another file than before.
+    /// Starts it again after [`Engine::stop`], on a socket that is another file than before. When it gives up, as it does after a kill when its containerd has too
+    /// much to clean up, it is started once more, as service managers do.
     pub(crate) fn resume(&mut self) {
+        self.child = Some(self.launch());
+        eventually("an answer of the test's own engine", Duration::from_secs(120), || {
+            if run(&mut self.docker(&["version"])).status.success() {
+                return Ok(());
+            }
+            if self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some()) {
+                self.child = Some(self.launch());
+            }
+            Err(self.log())
+        });
+    }
+
+    fn launch(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.data.join("dockerd.log")).unwrap();
         let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
         let folder = |option: &str, folder: &Path, name: &str| format!("--{option}={}", folder.join(name).display());
-        let child = Command::new("dockerd")
+        Command::new("dockerd")
             .env("PATH", path)
             .args(["--iptables=false", "--ip-forward=false", "--log-level=warn"])
             .arg(format!("--bridge={}", self.bridge))
@@ -59,12 +73,7 @@ impl Engine {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .unwrap();
-        self.child = Some(child);
-        eventually("an answer of the test's own engine", Duration::from_secs(60), || {
-            let answer = run(&mut self.docker(&["version"]));
-            if answer.status.success() { Ok(()) } else { Err(self.log()) }
-        });
+            .unwrap()
     }
 
     /// Stops it as a service manager does: its containers end with it.
@@ -139,7 +148,7 @@ impl Drop for Engine {
         let left = mounts
             .lines()
             .filter_map(|line| line.split(' ').nth(1))
-            .filter(|path| Path::new(path).starts_with(&self.runtime));
+            .filter(|path| [&self.runtime, &self.data].iter().any(|folder| Path::new(path).starts_with(folder)));
         left.for_each(|path| drop(run(Command::new("umount").args(["--lazy", path]))));
         run(&mut shared(&["network", "rm", &self.bridge]));
         let _ = fs::remove_dir_all(&self.runtime);

@@ -126,9 +126,7 @@ impl Scenario {
         agent.start();
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let containers = (0..self.containers)
-            .map(|number| {
-                Container::run_on(host.clone(), &format!("{}-{number}", self.name), &options, &self.script())
-            })
+            .map(|number| Container::run_on(host.clone(), &format!("{}-{number}", self.name), &options, &self.script()))
             .collect();
         let lines = self.host.is_none().then_some(self.lines / self.containers);
         Running {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 mod agent;
 
-use agent::{disk_queue, input, output};
+use agent::{input, output};
 use output::elasticsearch::answer::{Answer, parse};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 mod agent;
 
-use agent::{disk_queue, input, output};
+use agent::input;
 use input::docker::frames::{CorruptHeader, Decoder, Kind};
 
 type Read = (Vec<(Kind, Vec<u8>)>, Option<CorruptHeader>);

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 
 mod agent;
 
-use agent::{disk_queue, input, output};
+use agent::{disk_queue, input};
 use disk_queue::checkpoint;
 use disk_queue::page::{Frames, Header, Next, write_frame};
 use disk_queue::storage::Medium;

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 mod agent;
 
-use agent::{disk_queue, input, output};
+use agent::input;
 use input::docker::records::{Record, decode, unescape};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -21,9 +21,9 @@ pub(crate) const FIELD: &str = "dead_letter_queue";
 pub(crate) struct Refusal {
     /// When it was written down.
     pub(crate) time: Timestamp,
-    /// The output's name.
+    /// The name of the output, or of the filter that panicked.
     pub(crate) plugin: String,
-    /// The output's `id`.
+    /// Its `id`.
     pub(crate) plugin_id: String,
     /// What was asked for.
     pub(crate) action: String,
@@ -71,6 +71,16 @@ impl Refusal {
         }
         out.extend_from_slice(b"}\n");
         out
+    }
+
+    /// The entry of an event.
+    pub(crate) fn entry_of(&self, event: &Event) -> Vec<u8> {
+        let (mut fields, mut metadata) = (Vec::new(), Vec::new());
+        json::write_event(event, &mut fields);
+        if !event.metadata().is_empty() {
+            json::write_map(event.metadata(), &mut metadata);
+        }
+        self.entry(&fields, &metadata)
     }
 
     /// Whether the error, its reason or the index has this text in it.

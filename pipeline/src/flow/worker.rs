@@ -1,7 +1,8 @@
 //! A worker: takes chunks, runs the plan over their events, and hands each event to the writers of its outputs.
 //!
 //! Each worker is one thread with a context and writers of its own, so that nothing on the way of an event is locked. A panic
-//! caused by one event in a filter is caught there (`plan.rs`): the event is tagged `_elkhound_filter_failure`, told with its filter, and goes on to the outputs.
+//! caused by one event in a filter is caught there (`plan.rs`): the event is told with its filter and set aside, or is tagged `_elkhound_filter_failure` and goes
+//! on to the outputs where nobody sets it aside.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

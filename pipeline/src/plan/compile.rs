@@ -51,7 +51,14 @@ pub fn compile(
     }
     let inputs = inputs.found;
     Compiled {
-        plan: Plan { steps, filters: placed, routes, conditions: ConditionCounters::default(), report },
+        plan: Plan {
+            steps,
+            filters: placed,
+            routes,
+            conditions: ConditionCounters::default(),
+            report,
+            set_aside: None,
+        },
         inputs,
         outputs,
     }

@@ -23,8 +23,8 @@ use super::sender::Quiet;
 use super::verdict;
 use crate::backoff::Backoff;
 use crate::clock;
-use crate::dead_letters::DeadLetters;
 use crate::dead_letters::entry::{FIELD, Refusal};
+use crate::dead_letters::{DeadLetters, REMEDY};
 use crate::limit::Limit;
 use crate::output::retry::{Retry, Trouble};
 use crate::stats::delivery::SHOWN;
@@ -122,23 +122,6 @@ impl Letterbox {
             }
         }
     }
-
-    /// The same for an event that could not be made a document, on the thread of its worker.
-    fn keep_here(&self, line: Vec<u8>) -> bool {
-        static LIMIT: Limit = Limit::new();
-        let mut lines = VecDeque::from([line]);
-        while let Err(error) = self.queue.keep(&mut lines) {
-            if self.give_up.is_cancelled() {
-                return false;
-            }
-            if let Some(suppressed) = LIMIT.pass() {
-                let Trouble { place, reason, remedy } = trouble(&self.queue, &error);
-                warn!(place, reason, remedy, suppressed, "the dead letter queue takes nothing; it is tried again");
-            }
-            std::thread::sleep(Duration::from_millis(500));
-        }
-        true
-    }
 }
 
 impl Refusal {
@@ -157,7 +140,7 @@ impl Refusal {
 }
 
 fn trouble(queue: &DeadLetters, error: &std::io::Error) -> Trouble {
-    Trouble::new(queue.place(), error, "see that the folder can be written to and has room")
+    Trouble::new(queue.place(), error, REMEDY)
 }
 
 /// Settles an event that can't be made a document: told, kept where there is a queue and `keeps` allows, acknowledged.
@@ -182,8 +165,7 @@ pub(crate) fn settle_unencodable(
             reason: broken.to_string(),
             ..letters.refusal(&Item::default())
         };
-        let aside = Aside::of(event, false).unwrap_or_default();
-        if !letters.keep_here(refusal.entry(aside.fields.as_deref().unwrap_or(b"{}"), &aside.metadata)) {
+        if !letters.queue.keep_until(refusal.entry_of(event), &letters.give_up) {
             return;
         }
     }

@@ -1,0 +1,104 @@
+//! Events on which a filter has panicked: the pipeline's dead letter queue keeps them as the filter left them, for nobody has a copy of what they were before.
+
+use std::sync::Arc;
+
+use elkhound_pipeline::event::Event;
+use elkhound_pipeline::plan::{Fate, PlacedFilter, SetAside};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::DeadLetters;
+use super::entry::{FIELD, Refusal};
+use crate::clock;
+
+/// What brings them there.
+pub(crate) fn set_aside(queue: Arc<DeadLetters>, runtime: Handle, give_up: CancellationToken) -> SetAside {
+    Box::new(move |filter, event| {
+        // What comes from a dead letter queue is in there still.
+        if event.metadata().contains(FIELD) {
+            return Fate::GoesOn;
+        }
+        queue.start(&runtime);
+        if queue.keep_until(refusal(filter, event).entry_of(event), &give_up) { Fate::Kept } else { Fate::ReadAgain }
+    })
+}
+
+fn refusal(filter: &PlacedFilter, event: &Event) -> Refusal {
+    Refusal {
+        time: clock::now(),
+        plugin: filter.name.clone(),
+        plugin_id: filter.id.clone(),
+        document_id: event.id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
+        error: "elkhound_filter_panic".into(),
+        reason: format!(
+            "the filter at {} panicked on this event, which is a defect of elkhound: report it with the event; the log has where it panicked",
+            filter.place
+        ),
+        ..Refusal::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use elkhound_config::parser::{self, Escapes};
+    use elkhound_config::source::Source;
+    use elkhound_pipeline::path::Path;
+    use elkhound_pipeline::plan::{Plan, compile};
+    use elkhound_pipeline::setup::Ecs;
+
+    use super::*;
+    use crate::dead_letters::entry::Entry;
+    use crate::dead_letters::{Limits, Policy, Settings};
+    use crate::line;
+    use crate::scratch::Folder;
+
+    fn plan() -> Plan {
+        let source = Source::of("a.conf", "filter { mutate { id => spoils } }");
+        let parsed = parser::parse(&source, Escapes::Kept);
+        compile(&parsed.document, &source, &line::setup(Ecs::V8), Box::new(|_| {}), &mut Vec::new()).plan
+    }
+
+    fn queue(folder: &std::path::Path) -> Arc<DeadLetters> {
+        let limits = Limits { bytes: 1 << 20, policy: Policy::DropNewer, age: None, flush: Duration::from_secs(60) };
+        Arc::new(DeadLetters::new(Settings { folder: folder.to_owned(), limits }))
+    }
+
+    fn event() -> Event {
+        let mut event = Event::default();
+        event.set_field("message".into(), "odd".into());
+        event.set(&Path::parse("[@metadata][m]").unwrap(), 1.into()).unwrap();
+        event
+    }
+
+    #[tokio::test]
+    async fn an_event_is_kept_with_its_metadata_and_the_filter_is_named() {
+        let folder = Folder::new("panicked");
+        let keep = set_aside(queue(&folder), Handle::current(), CancellationToken::new());
+        let plan = plan();
+        assert_eq!(keep(&plan.filters()[0], &event()), Fate::Kept);
+        let text = std::fs::read_to_string(folder.join("1.ndjson")).unwrap();
+        let Refusal { plugin, plugin_id, error, reason, .. } = Entry::parse(text.trim().as_bytes()).unwrap().refusal;
+        assert_eq!(
+            (plugin.as_str(), plugin_id.as_str(), error.as_str()),
+            ("mutate", "spoils", "elkhound_filter_panic")
+        );
+        assert!(reason.contains("the filter at a.conf:1:10 panicked"), "{reason}");
+        let again = Entry::parse(text.trim().as_bytes()).unwrap().into_event();
+        assert_eq!(again.get(&Path::parse("[@metadata][m]").unwrap()), Some(&1.into()));
+        assert_eq!(again.field("message"), Some(&"odd".into()));
+        assert_eq!(keep(&plan.filters()[0], &again), Fate::GoesOn, "it is in the queue already");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_no_disk_takes_is_read_again() {
+        let folder = Folder::new("panicked-full");
+        let place = folder.join("queue");
+        std::fs::write(&place, "in the way").unwrap();
+        let give_up = CancellationToken::new();
+        give_up.cancel();
+        let keep = set_aside(queue(&place), Handle::current(), give_up);
+        assert_eq!(keep(&plan().filters()[0], &event()), Fate::ReadAgain);
+    }
+}
