@@ -200,12 +200,17 @@ impl Running {
         self.containers.iter().any(Container::is_running)
     }
 
-    /// Waits until all has been written and indexed, or for as long as a scenario may take.
+    /// Waits until all has been written and indexed, or nothing more has come for as long as a scenario may take.
     pub(crate) fn settle(&mut self) {
         self.wait_for_containers();
-        let (written, indices, end) = (self.written().len() as u64, self.indices(), Instant::now() + self.limit);
-        while self.elasticsearch.count(&indices) < written && Instant::now() < end {
+        let (written, indices) = (self.written().len() as u64, self.indices());
+        let (mut most, mut end) = (0, Instant::now() + self.limit);
+        while most < written && Instant::now() < end {
             self.agent.assert_running();
+            let found = self.elasticsearch.count(&indices);
+            if found > most {
+                (most, end) = (found, Instant::now() + self.limit);
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
