@@ -160,6 +160,34 @@ fn a_server_that_reads_nothing_stops_the_pipeline_and_not_the_end_of_it() {
 }
 
 #[test]
+fn an_output_that_may_drop_holds_up_no_other() {
+    const EVENTS: usize = 20_000;
+    let folder = Folder::new("drops");
+    let copy = folder.0.join("copy");
+    // Taken and given back, so that nobody is there.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let pipeline = format!(
+        "input {{ generator {{ count => {EVENTS} }} }}
+         output {{
+           tcp {{ id => dead host => '127.0.0.1' port => {port} when_full => drop_newest }}
+           file {{ path => '{}' codec => line {{ format => '%{{message}}' }} }}
+         }}",
+        copy.display()
+    );
+    let mut agent = Agent::new("drops", &pipeline).environment("SHUTDOWN_TIMEOUT", "1s");
+    agent.start();
+    eventually("all events in the file", LIMIT, || {
+        let lines = fs::read_to_string(&copy).unwrap_or_default().lines().count();
+        if lines == EVENTS { Ok(()) } else { Err(format!("{lines} lines\n{}", agent.end_of_log(1_000))) }
+    });
+    let said = agent.wait_for_log("`when_full => drop_newest` has new ones dropped", LIMIT);
+    assert!(said.contains("output=\"dead\""), "{said}");
+    assert!(agent.stop(LIMIT).success());
+    let end = agent.end_of_log(2_000);
+    assert!(end.contains("was not rid of all its events before the end"), "{end}");
+}
+
+#[test]
 fn clients_that_connect_get_what_comes_from_then_on() {
     let folder = Folder::new("clients");
     let log = folder.0.join("app.log");

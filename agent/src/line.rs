@@ -261,6 +261,7 @@ const OUTPUT_OPTIONS: &[OptionSpec] = &[
     EXCLUDE_TAGS,
     TAGS,
     TYPE,
+    output::WHEN_FULL,
 ];
 
 /// Outputs have had no workers of their own since Logstash 6, which refuses any other number.
@@ -305,6 +306,7 @@ impl Maker<'_> {
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
         refuse_workers(&mut options);
         let output = (kind.build)(&mut options, &output::World { number, ..self.world.clone() });
+        let output = output.map(|output| output::when_full(&mut options, || Named::new(number, plugin).id, output));
         options.finish();
         output
     }

@@ -5,7 +5,7 @@
 //! forgotten, so nothing here grows with time.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -237,12 +237,14 @@ pub(crate) struct OutputStats {
     pub(crate) name: String,
     /// What the far end has said, where an output brings documents there.
     pub(crate) delivery: OnceLock<Arc<Delivery>>,
+    /// Events that it did not get, where it may drop some.
+    pub(crate) dropped: OnceLock<Arc<AtomicU64>>,
 }
 
 impl OutputStats {
     fn new(named: &Named) -> Self {
         let Named { id, name } = named.clone();
-        Self { id, name, delivery: OnceLock::new() }
+        Self { id, name, delivery: OnceLock::new(), dropped: OnceLock::new() }
     }
 }
 

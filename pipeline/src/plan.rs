@@ -182,6 +182,18 @@ const FAILED_TAG: &str = "_elkhound_filter_failure";
 type Group = Option<Vec<Event>>;
 
 impl Plan {
+    /// One that has no filters, and has all events go to all outputs.
+    pub fn passing() -> Self {
+        Self {
+            steps: Vec::new(),
+            filters: Vec::new(),
+            routes: Vec::new(),
+            conditions: ConditionCounters::default(),
+            report: Box::new(|_| {}),
+            set_aside: None,
+        }
+    }
+
     /// The filters, in the order of the file.
     pub fn filters(&self) -> &[PlacedFilter] {
         &self.filters

@@ -53,6 +53,11 @@ const METRICS: &[Row] = &[
     ("elkhound_input_wait_seconds_total", Counter, "Time that an input has waited for room."),
     ("elkhound_output_blocked", Gauge, "1 while documents are not taken."),
     ("elkhound_output_documents_total", Counter, "Documents by what became of them: indexed, refused, retried."),
+    (
+        "elkhound_output_dropped_events_total",
+        Counter,
+        "Events that an output with `when_full => drop_newest` did not get.",
+    ),
     ("elkhound_output_duration_seconds_total", Counter, "Time that workers have spent with an output."),
     ("elkhound_output_events_total", Counter, "Events that went to an output."),
     ("elkhound_output_items_total", Counter, "Items of bulk requests that were not simply taken, by status."),
@@ -188,6 +193,9 @@ fn of_output(pipeline: &PipelineStats, at: usize, output: &OutputStats, labels: 
     let events = pipeline.flow.outputs.get(at).map_or(0, |meter| read(&meter.events));
     samples.count("elkhound_output_events_total", &own, events);
     samples.add("elkhound_output_duration_seconds_total", &own, seconds(pipeline.flow.output_nanos(at)));
+    if let Some(dropped) = output.dropped.get() {
+        samples.count("elkhound_output_dropped_events_total", &own, read(dropped));
+    }
     let Some(delivery) = output.delivery.get() else { return };
     samples.add("elkhound_output_blocked", &own, flag(delivery.trouble().is_some()));
     let documents = [("indexed", &delivery.indexed), ("refused", &delivery.refused), ("retried", &delivery.again)];

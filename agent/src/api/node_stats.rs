@@ -253,6 +253,9 @@ fn output(pipeline: &PipelineStats, at: usize, output: &OutputStats) -> Value {
         "events": { "in": events, "out": events, "duration_in_millis": millis(nanos) },
         "flow": plugin_flow(pipeline, events, nanos),
     });
+    if let Some(dropped) = output.dropped.get() {
+        shown["events"]["dropped"] = read(dropped).into();
+    }
     if let Some(delivery) = output.delivery.get() {
         shown["documents"] = documents(delivery);
         shown["bulk_requests"] = requests(delivery);
@@ -351,6 +354,7 @@ mod tests {
         add(&pipeline.flow.left, 4);
         add(&pipeline.flow.outputs[0].events, 4);
         pipeline.outputs[0].delivery.get().unwrap().answered(429);
+        pipeline.outputs[0].dropped.set(Arc::new(3.into())).unwrap();
         let shown = pipeline_stats(&state, &pipeline);
         let expected = [
             "batch",
@@ -379,6 +383,7 @@ mod tests {
         let output = &plugins["outputs"][0];
         assert_eq!(names(output), ["bulk_requests", "documents", "events", "flow", "id", "name"]);
         assert_eq!(output["bulk_requests"]["responses"], json!({ "429": 1 }));
+        assert_eq!((&output["events"]["out"], &output["events"]["dropped"]), (&json!(4), &json!(3)));
         let reloads = json!({ "successes": 0, "failures": 0, "last_success_timestamp": null, "last_failure_timestamp": null, "last_error": null });
         assert_eq!(shown["reloads"], reloads);
     }

@@ -37,6 +37,13 @@
 //! no other, and those that follow it wait for that long at most. While Elasticsearch has all the requests that it is allowed
 //! (`bulk_requests`), the next one grows. For low latency write `bulk_max_delay => 0.05`: more and smaller requests, the same events.
 //!
+//! ## While it takes nothing
+//!
+//! `when_full`, an option of every output, says what happens then: `block` (default) has the whole pipeline wait, and nothing is lost. `drop_newest` is for an output
+//! that may miss events, beside one that may not: 4 MiB of them wait for it in memory, further ones are dropped, told in the log and counted, and the other
+//! outputs go on. It takes no part in receipts: what waits there when elkhound is killed is lost. To have them wait on disk put the output in a pipeline
+//! of its own with `queue.type: persisted`, and send to that with a `pipeline` output.
+//!
 //! ## One event to several outputs
 //!
 //! The second `elasticsearch` output of a pipeline that may write to the same index as an earlier one puts `.o2` behind its ids, the third `.o3`: one event

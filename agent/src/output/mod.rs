@@ -2,18 +2,20 @@
 //!
 //! An output has two halves. Its writers, one for each worker, encode events on the worker's thread and close batches by size
 //! or age ([`Writer`]). The output itself lives on the runtime, takes closed batches over a bounded channel, and
-//! acknowledges receipts. When it can't take more, the channel is full, the writer blocks, and with it the worker.
+//! acknowledges receipts. When it can't take more, the channel is full, the writer blocks, and with it the worker; `when_full` can put
+//! a room before it that drops instead.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use elkhound_config::options::{OptionSpec, Options};
+use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
 use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::dropping::Dropping;
 use self::elasticsearch::{Order, SettingUp};
 use crate::bus::Bus;
 use crate::dead_letters::DeadLetters;
@@ -22,6 +24,7 @@ use crate::option::{option, required};
 use crate::stats::OutputStats;
 
 mod batches;
+mod dropping;
 pub(crate) mod elasticsearch;
 mod file;
 mod null;
@@ -95,6 +98,31 @@ pub(crate) struct Kind {
 /// All outputs, sorted by name.
 pub(crate) const KINDS: &[&Kind] =
     &[&elasticsearch::KIND, &file::KIND, &null::KIND, &pipeline::KIND, &stdout::KIND, &tcp::KIND, &udp::KIND];
+
+/// The option that says what happens while an output takes nothing.
+pub(crate) const WHEN_FULL: OptionSpec = option(
+    "when_full",
+    OptionKind::OneOf(&["block", "drop_newest", "spill"]),
+    "block",
+    "while the output takes nothing: all of the pipeline waits, or its new events are dropped",
+);
+
+/// Puts what `when_full` asks for before an output that the log calls `name`.
+pub(crate) fn when_full(
+    options: &mut Options<'_>,
+    name: impl FnOnce() -> String,
+    output: Box<dyn Output>,
+) -> Box<dyn Output> {
+    match options.text_or("when_full", "block").as_str() {
+        "drop_newest" => Box::new(Dropping::new(name(), output)),
+        "spill" => {
+            let remedy = "put the output in a pipeline of its own with `queue.type: persisted`, and `pipeline { send_to => … }` in its place here; or write `drop_newest`";
+            options.fail("when_full", "an output has no disk of its own to spill to", remedy);
+            output
+        }
+        _ => output,
+    }
+}
 
 /// The output called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Kind> {

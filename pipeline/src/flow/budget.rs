@@ -56,6 +56,13 @@ impl Budget {
         Charge { _permit: permit.expect("the semaphore is never closed") }
     }
 
+    /// The same without waiting; nothing when they are not free.
+    pub fn try_charge(&self, bytes: usize) -> Option<Charge> {
+        let wanted = units(bytes).min(self.units);
+        let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(wanted).ok()?;
+        Some(Charge { _permit: permit })
+    }
+
     /// The same for a thread that is not part of a runtime; blocks it.
     pub fn charge_blocking(&self, bytes: usize) -> Charge {
         block_on(self.charge(bytes))
@@ -108,7 +115,9 @@ mod tests {
         let budget = Budget::new(4 * UNIT);
         let all = budget.charge_blocking(100 * UNIT);
         assert_eq!(budget.left(), 0);
+        assert!(budget.try_charge(1).is_none());
         drop(all);
+        assert!(budget.try_charge(1).is_some());
         assert_eq!(budget.left(), 4 * UNIT);
     }
 }

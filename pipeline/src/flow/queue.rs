@@ -1,7 +1,7 @@
 //! The queue between inputs and workers: chunks, never single events.
 //!
 //! It is bounded twice: by the byte budget, which an input charges before it sends, and by the number of chunks that wait. When
-//! either is used up the input waits ([`Full::Block`] is the policy, and the only one: nothing is ever dropped here),
+//! either is used up the input waits ([`Full::Block`] is the policy, and the only one of inputs: nothing of theirs is dropped here),
 //! stops reading its source, and the pressure arrives at the container's log.
 //!
 //! One lane for all workers gives the best use of the cores; a lane for each worker (`pipeline.ordered`) keeps the order
@@ -156,6 +156,17 @@ impl Queue {
         self.lane(source).send(Sent { source, chunk: self.dressed(chunk) }).map_err(|_| Closed)?;
         self.count(events, began);
         Ok(())
+    }
+
+    /// Hands a chunk on without waiting. False when there is no place for it, or the workers are gone: then it is dropped, its receipts unacknowledged.
+    #[must_use]
+    pub fn try_send(&self, source: u64, chunk: Box<dyn Chunk>) -> bool {
+        self.lane(source).try_send(Sent { source, chunk: self.dressed(chunk) }).is_ok()
+    }
+
+    /// Whether a lane has a place for a chunk.
+    pub fn has_room(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_full())
     }
 
     /// The number of chunks that wait.
