@@ -12,7 +12,7 @@ use super::flow::Counts;
 use super::health;
 use super::machine::Process;
 use crate::clock;
-use crate::stats::containers::ContainerStats;
+use crate::stats::containers::{Backlog, ContainerStats};
 use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::{InputStats, OutputStats, PipelineStats, State as Doing};
 
@@ -34,6 +34,7 @@ type Row = (&'static str, Type, &'static str);
 /// All metrics, sorted by name.
 const METRICS: &[Row] = &[
     ("elkhound_condition_trouble_total", Counter, "Events on which a condition could not compare, or took too long."),
+    ("elkhound_container_backlog_bytes", Gauge, "Bytes of a container's log files that were not read yet."),
     ("elkhound_container_bytes_total", Counter, "Bytes of a container's lines."),
     ("elkhound_container_cursor_age_seconds", Gauge, "Age of the oldest line that was read and is not safe yet."),
     ("elkhound_container_gaps_total", Counter, "Places where lines may be missing that were rotated away."),
@@ -49,6 +50,10 @@ const METRICS: &[Row] = &[
     ("elkhound_filter_events_out_total", Counter, "Events that came out of a filter."),
     ("elkhound_filter_failures_total", Counter, "Events on which a filter failed."),
     ("elkhound_info", Gauge, "Always 1; its labels say which elkhound this is."),
+    ("elkhound_input_backlog_bytes", Gauge, "Bytes of all log files of an input that were not read yet."),
+    ("elkhound_input_backlog_seconds", Gauge, "How long reading them takes, where that can be told."),
+    ("elkhound_input_containers", Gauge, "Containers whose logs an input reads."),
+    ("elkhound_input_containers_behind", Gauge, "Those that catch up, with a mebibyte or more to read."),
     ("elkhound_input_events_total", Counter, "Events that an input has handed on."),
     ("elkhound_input_wait_seconds_total", Counter, "Time that an input has waited for room."),
     ("elkhound_output_blocked", Gauge, "1 while documents are not taken."),
@@ -158,7 +163,16 @@ fn of_input(input: &InputStats, labels: &Labels, now: Timestamp, samples: &mut S
     let own = labels.with("id", &input.id).with("plugin", &input.name);
     samples.count("elkhound_input_events_total", &own, read(&input.meter.events));
     samples.add("elkhound_input_wait_seconds_total", &own, seconds(read(&input.meter.push_nanos)));
-    for container in input.containers.all() {
+    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog() {
+        samples.count("elkhound_input_backlog_bytes", &own, bytes);
+        samples.add("elkhound_input_containers_behind", &own, behind as f64);
+        if let Some(millis) = time_left {
+            samples.add("elkhound_input_backlog_seconds", &own, millis as f64 / 1e3);
+        }
+    }
+    let containers = input.containers.all();
+    samples.add("elkhound_input_containers", &own, containers.len() as f64);
+    for container in containers {
         of_container(&container, labels, now, samples);
     }
 }
@@ -169,6 +183,7 @@ fn of_container(container: &ContainerStats, labels: &Labels, now: Timestamp, sam
     let labels = labels.with("container", &about.name).with("container_id", &id).with("service", &about.service);
     samples.count("elkhound_container_lines_total", &labels, container.count());
     samples.count("elkhound_container_bytes_total", &labels, read(&container.bytes));
+    samples.count("elkhound_container_backlog_bytes", &labels, read(&container.left));
     samples.count("elkhound_container_gaps_total", &labels, read(&container.gaps));
     samples.count("elkhound_container_suppressed_lines_total", &labels, read(&container.suppressed));
     samples.add("elkhound_container_lag_seconds", &labels, container.lag() as f64 / 1e9);
@@ -300,6 +315,7 @@ mod tests {
             show: &Vec::new,
         };
         container.hand_on(&batch);
+        pipeline.inputs[0].containers.are_behind(Some(std::time::Duration::from_secs(4)));
         let delivery = pipeline.outputs[0].delivery.get().unwrap();
         delivery.answered(200);
         delivery.items([429].into_iter());

@@ -15,7 +15,7 @@ use super::flow::{Counts, Watched, rounded};
 use super::machine;
 use crate::clock;
 use crate::disk_queue::{Gauge, Settings};
-use crate::stats::containers::ContainerStats;
+use crate::stats::containers::{Backlog, ContainerStats};
 use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::delivery::Delivery;
 use crate::stats::{InputStats, OutputStats, PipelineStats, Reloads};
@@ -199,11 +199,10 @@ fn input(input: &InputStats) -> Value {
         "name": input.name,
         "events": { "out": events, "queue_push_duration_in_millis": millis(nanos) },
     });
-    let (containers, now) = (input.containers.all(), clock::now());
-    if !containers.is_empty() {
-        let left: u64 = containers.iter().map(|one| read(&one.left)).sum();
-        shown["backlog"] = json!({ "bytes": left, "time_left_in_millis": input.containers.time_left() });
-        shown["containers"] = containers.iter().map(|one| container(one, now)).collect();
+    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog() {
+        let now = clock::now();
+        shown["backlog"] = json!({ "bytes": bytes, "containers": behind, "time_left_in_millis": time_left });
+        shown["containers"] = input.containers.all().iter().map(|one| container(one, now)).collect();
     }
     shown
 }
@@ -343,6 +342,17 @@ mod tests {
         assert_eq!(names(&shown["data"]), ["free_space_in_bytes", "path", "storage_type"]);
         assert!(shown["data"]["free_space_in_bytes"].as_u64() > Some(0), "{shown}");
         assert!(shown["data"]["storage_type"].as_str().is_some_and(|kind| !kind.is_empty()), "{shown}");
+    }
+
+    #[test]
+    fn an_input_says_how_far_it_is_behind() {
+        let state = state();
+        let pipeline = state.stats.pipelines().remove(0);
+        assert_eq!(input(&pipeline.inputs[0])["backlog"], Value::Null);
+        add(&pipeline.inputs[0].containers.take_up("ab").left, 3 << 20);
+        let shown = input(&pipeline.inputs[0]);
+        assert_eq!(shown["backlog"], json!({ "bytes": 3 << 20, "containers": 1, "time_left_in_millis": null }));
+        assert_eq!(shown["containers"][0]["bytes_left"], 3 << 20);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::locked;
 use super::tap::{Shown, Tap};
 use crate::clock;
 
+/// From here on, in bytes, reading is told to be behind: what was written in the last moment is always there.
+pub(crate) const BEHIND: u64 = 1 << 20;
+
 /// The containers of one input.
 pub(crate) struct Containers {
     by_id: Mutex<BTreeMap<String, Arc<ContainerStats>>>,
@@ -46,9 +49,15 @@ impl Containers {
         self.time_left.store(millis, Ordering::Relaxed);
     }
 
-    /// How long it takes to read what waits, in milliseconds, where that can be told.
-    pub(crate) fn time_left(&self) -> Option<u64> {
+    fn time_left(&self) -> Option<u64> {
         Some(read(&self.time_left)).filter(|millis| *millis != u64::MAX)
+    }
+
+    /// How far reading is behind; nothing where no container is read.
+    pub(crate) fn backlog(&self) -> Option<Backlog> {
+        let left: Vec<u64> = locked(&self.by_id).values().map(|container| read(&container.left)).collect();
+        let behind = left.iter().filter(|left| **left >= BEHIND).count();
+        (!left.is_empty()).then(|| Backlog { bytes: left.iter().sum(), behind, time_left: self.time_left() })
     }
 
     /// Forgets a container.
@@ -60,6 +69,17 @@ impl Containers {
     pub(crate) fn all(&self) -> Vec<Arc<ContainerStats>> {
         locked(&self.by_id).values().cloned().collect()
     }
+}
+
+/// What waits in the files of an input's containers, as of the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// Containers that catch up.
+    pub(crate) behind: usize,
+    /// How long reading them takes, in milliseconds, where that can be told.
+    pub(crate) time_left: Option<u64>,
 }
 
 /// One container.
@@ -235,5 +255,17 @@ mod tests {
         assert_eq!(read(&containers.take_up("ab").suppressed), 3);
         containers.remove("ab");
         assert!(containers.all().is_empty());
+    }
+
+    #[test]
+    fn who_has_more_to_read_than_a_moment_writes_catches_up() {
+        let containers = Containers::new(Arc::new(Tap::new()));
+        assert_eq!(containers.backlog(), None);
+        containers.take_up("ab").left.store(BEHIND - 1, Ordering::Relaxed);
+        containers.take_up("cd").left.store(BEHIND, Ordering::Relaxed);
+        let backlog = Backlog { bytes: 2 * BEHIND - 1, behind: 1, time_left: None };
+        assert_eq!(containers.backlog(), Some(backlog));
+        containers.are_behind(Some(Duration::from_secs(2)));
+        assert_eq!(containers.backlog(), Some(Backlog { time_left: Some(2000), ..backlog }));
     }
 }

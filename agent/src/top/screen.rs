@@ -9,12 +9,11 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::look::{Container, Look, Pipeline};
 use crate::amounts::{lasting, number, size};
+use crate::stats::containers::BEHIND;
 
 /// So many filters of a pipeline are shown: those that took the longest.
 const FILTERS: usize = 6;
 
-/// From here on, in bytes, reading is told to be behind.
-const BEHIND: usize = 1 << 20;
 /// Below this width only the columns of containers are shown that are looked at most.
 const NARROW: u16 = 110;
 
@@ -123,8 +122,7 @@ impl Screen<'_> {
         };
         let figures = format!("   up {}   cpu {cpu:.0} %   memory {}", lasting(*uptime), size(*memory));
         let time = time.map_or_else(String::new, |time| format!(", {}", lasting(time)));
-        // What was written in the last moment is always there.
-        let behind = if *left < BEHIND { String::new() } else { format!("   behind {}{time}", size(*left)) };
+        let behind = if (*left as u64) < BEHIND { String::new() } else { format!("   behind {}{time}", size(*left)) };
         let line = Line::from(vec![
             Span::styled(format!("elkhound {version}"), BOLD),
             Span::raw(format!(" on {name}   ")),

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use crate::amounts::{lasting, size};
+use crate::stats::containers::BEHIND;
 
 /// How often it is looked at, and said.
 const EVERY: Duration = Duration::from_secs(10);
 /// How soon for the first and the second time, which together make a speed.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// From here on, in bytes, it is said; below the other, that it is over.
+/// From here on, in bytes, it is said; below [`BEHIND`], that it is over.
 const MUCH: u64 = 16 << 20;
-const LITTLE: u64 = 1 << 20;
 
 /// The looks so far.
 pub(super) struct Backlog {
@@ -77,7 +77,7 @@ impl Backlog {
             self.told = true;
             return Said::CatchingUp;
         }
-        if left < LITTLE && std::mem::take(&mut self.told) {
+        if left < BEHIND && std::mem::take(&mut self.told) {
             return Said::CaughtUp;
         }
         Said::Nothing
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn it_is_told_while_much_is_left_and_once_that_it_is_over() {
         let mut backlog = Backlog::new(Instant::now());
-        let said = [0, MUCH - 1, MUCH, MUCH * 2, LITTLE, LITTLE - 1, 0].map(|left| backlog.judge(left));
+        let said = [0, MUCH - 1, MUCH, MUCH * 2, BEHIND, BEHIND - 1, 0].map(|left| backlog.judge(left));
         use Said::{CatchingUp, CaughtUp, Nothing};
         assert_eq!(said, [Nothing, Nothing, CatchingUp, CatchingUp, Nothing, CaughtUp, Nothing]);
     }
