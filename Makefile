@@ -25,7 +25,7 @@ deb: static ## make the Debian package in target/
 	deploy/package/build $(STATIC_BINARY) $${CARGO_TARGET_DIR:-target}
 
 test: toolchain ## every test: unit tests, then end to end on a real Docker engine and a real Elasticsearch
-	@$(RIG)/toolchain openssl
+	@$(RIG)/toolchain openssl chromium docker-compose
 	cargo test --workspace
 	$(RIG)/with-rig cargo test --workspace --test main -- --ignored --skip faults::soak --test-threads=2
 

@@ -23,6 +23,7 @@ mod harness;
 mod indexing;
 mod inputs;
 mod outputs;
+mod page;
 mod pipelines;
 mod queue;
 mod rejection;

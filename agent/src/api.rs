@@ -60,6 +60,7 @@ mod websocket;
 use answer::Answer;
 use flow::History;
 use node::Node;
+use page::Reloading;
 use query::Query;
 use websocket::{Opening, Slot};
 
@@ -310,7 +311,7 @@ async fn answer(state: &State, asked: &Asked, body: &Bytes) -> Answer {
         return answer::error(StatusCode::METHOD_NOT_ALLOWED, &asked.path, "Method Not Allowed");
     }
     match parts[..] {
-        [] if prefers_a_page(&asked.accept) => page::answer(state, asked.trusted),
+        [] if prefers_a_page(&asked.accept) => shown(state, asked),
         [] => document(state, asked, node::root(state)),
         ["_node", ref rest @ ..] => about_node(state, asked, rest).await,
         ["_health_report"] => document(state, asked, health::report(state)),
@@ -336,6 +337,11 @@ async fn about_node(state: &State, asked: &Asked, rest: &[&str]) -> Answer {
         [names] => several(state, asked, names, |name| node::part(state, name)),
         _ => answer::not_found(&asked.path),
     }
+}
+
+fn shown(state: &State, asked: &Asked) -> Answer {
+    let reloading = if asked.query.is_set("still") { Reloading::Never } else { Reloading::Often };
+    page::answer(state, asked.trusted, reloading)
 }
 
 /// Parts that are asked for with commas between.

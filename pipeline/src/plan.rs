@@ -20,11 +20,15 @@ use crate::flow::worker::survives;
 
 mod compile;
 mod ids;
+mod outline;
 mod references;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod unknown;
 
 pub use compile::{Compiled, compile};
+pub use outline::{Outline, Outlined};
 pub use trace::{Entry, Seen, Trace};
 pub use unknown::{NOT_THERE_YET, unknown};
 

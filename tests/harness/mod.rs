@@ -5,6 +5,7 @@
 //! condition can be waited for. It leaves out the setting up: `tests/rig/with-rig` does that and passes the addresses on.
 
 mod agent;
+mod browser;
 mod dice;
 mod disk;
 mod docker;
@@ -22,6 +23,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) use agent::{Agent, binary};
+pub(crate) use browser::Browser;
 pub(crate) use dice::Dice;
 pub(crate) use disk::Disk;
 pub(crate) use docker::Container;

@@ -77,12 +77,34 @@ impl Counts {
     }
 }
 
+/// A pipeline at some time.
+struct Seen {
+    /// When it was started; another one of the same name counts from 0.
+    started: Instant,
+    counts: Counts,
+    /// Events that had gone into each of its filters.
+    filters: Vec<u64>,
+}
+
+impl Seen {
+    fn of(pipeline: &PipelineStats) -> Self {
+        let filters = pipeline.plan.filters().iter().map(|filter| read(&filter.counters.entered));
+        Self { started: pipeline.started, counts: Counts::of(pipeline), filters: filters.collect() }
+    }
+}
+
 struct Look {
     at: Instant,
-    pipelines: HashMap<String, (Instant, Counts)>,
+    pipelines: HashMap<String, Seen>,
     all: Counts,
     lines: HashMap<String, u64>,
     cpu_millis: u64,
+}
+
+impl Look {
+    fn of(&self, pipeline: &PipelineStats) -> Option<&Seen> {
+        self.pipelines.get(&pipeline.id).filter(|seen| seen.started == pipeline.started)
+    }
 }
 
 /// The last looks.
@@ -109,11 +131,10 @@ impl History {
     /// Looks at everything.
     pub(crate) fn look(&self, stats: &Stats) {
         let pipelines = stats.pipelines();
-        let by_id: HashMap<_, _> =
-            pipelines.iter().map(|one| (one.id.clone(), (one.started, Counts::of(one)))).collect();
+        let by_id: HashMap<_, _> = pipelines.iter().map(|one| (one.id.clone(), Seen::of(one))).collect();
         let containers = pipelines.iter().flat_map(|one| &one.inputs).flat_map(|input| input.containers.all());
         let lines = containers.map(|container| (container.id.clone(), container.count())).collect();
-        let all = Counts::sum(by_id.values().map(|(_, counts)| *counts));
+        let all = Counts::sum(by_id.values().map(|seen| seen.counts));
         let cpu_millis = self.process().now.cpu_millis;
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.truncate(KEPT - 1);
@@ -145,10 +166,7 @@ impl History {
     /// The rates of one pipeline.
     pub(crate) fn of(&self, pipeline: &PipelineStats) -> Value {
         let now = Counts::of(pipeline);
-        let find = |look: &Look| {
-            let (started, counts) = look.pipelines.get(&pipeline.id)?;
-            (*started == pipeline.started).then_some(*counts)
-        };
+        let find = |look: &Look| Some(look.of(pipeline)?.counts);
         self.flow(&now, pipeline.started, &find)
     }
 
@@ -177,6 +195,15 @@ impl History {
     /// Events a second that leave a pipeline at present.
     pub(crate) fn now(&self, pipeline: &PipelineStats, name: &str) -> f64 {
         self.of(pipeline)[name]["current"].as_f64().unwrap_or_default()
+    }
+
+    /// Events a second that go into each filter of a pipeline at present.
+    pub(crate) fn filters(&self, pipeline: &PipelineStats) -> Vec<f64> {
+        let now = Seen::of(pipeline).filters;
+        let before = self.back(EVERY, |look| Some(look.of(pipeline)?.filters.clone()));
+        let (before, time) = before.unwrap_or_else(|| (vec![0; now.len()], pipeline.started.elapsed()));
+        let each = now.iter().zip(before);
+        each.map(|(now, before)| now.saturating_sub(before) as f64 / time.as_secs_f64().max(1e-3)).collect()
     }
 
     /// Lines a second that a container writes at present.

@@ -251,24 +251,10 @@ fn values(condition: &Condition, event: &Event) -> Vec<(String, Option<Value>)> 
 
 #[cfg(test)]
 mod tests {
-    use elkhound_config::parser::{self, Escapes};
-    use elkhound_config::source::Source;
-
+    use super::super::testing::plan;
     use super::*;
     use crate::json::{self, Numbers};
-    use crate::plan::compile;
-    use crate::setup::{Ecs, Setup};
     use crate::time::Timestamp;
-
-    fn plan(text: &str) -> Plan {
-        let source = Source::of("p.conf", text);
-        let parsed = parser::parse(&source, Escapes::Kept);
-        let setup = Setup::without_files(Ecs::V8);
-        let mut diagnostics = parsed.diagnostics;
-        let plan = compile(&parsed.document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan;
-        assert!(diagnostics.is_empty(), "{diagnostics:?}");
-        plan
-    }
 
     fn event(text: &str) -> Event {
         let Ok(Value::Map(fields)) = json::parse(text, Numbers::Doubles) else { panic!("{text}") };
