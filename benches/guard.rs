@@ -11,9 +11,6 @@ use agent::{disk_queue, input, output};
 use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {

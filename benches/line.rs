@@ -21,9 +21,6 @@ use hot::data::{JSON, NGINX, PLAIN, event, layer, messages};
 use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 criterion_group!(benches, steps, filters, parse, encode, render);
 criterion_main!(benches);
 

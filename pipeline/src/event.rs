@@ -318,7 +318,8 @@ const PADDING_LIMIT: usize = 10_000;
 
 /// Puts a value below the entry `key` of `map` where nothing is yet. It turns back only where something is, which is before anything is made.
 fn add(map: &mut Map, key: &Key, next: &Key, below: &[Key], value: Value) -> Result<(), Value> {
-    let Value::Map(inner) = map.find_or_push(key, || Map::new().into()) else { return Err(value) };
+    // Most get one field or two.
+    let Value::Map(inner) = map.find_or_push(key, || Map::with_capacity(2).into()) else { return Err(value) };
     if let Some((after, rest)) = below.split_first() {
         return add(inner, next, after, rest, value);
     }
