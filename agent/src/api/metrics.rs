@@ -319,6 +319,7 @@ mod tests {
         let delivery = pipeline.outputs[0].delivery.get().unwrap();
         delivery.answered(200);
         delivery.items([429].into_iter());
+        pipeline.outputs[0].dropped.set(std::sync::Arc::new(3.into())).unwrap();
         let text = written(&state);
         for (name, _, _) in METRICS {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
