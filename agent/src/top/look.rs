@@ -46,6 +46,8 @@ pub(super) struct Pipeline {
 pub(super) struct Filter {
     pub(super) id: String,
     pub(super) place: String,
+    /// Events a second that go in, once it was seen twice.
+    pub(super) rate: f64,
     pub(super) entered: u64,
     pub(super) left: u64,
     pub(super) failed: u64,
@@ -92,12 +94,10 @@ impl Look {
         let behind = inputs.clone().map(|input| &input["backlog"]).filter(|backlog| backlog.is_object());
         let times = behind.clone().map(|backlog| backlog["time_left_in_millis"].as_f64().map(|millis| millis / 1e3));
         let time = times.reduce(|a, b| Some(a?.max(b?))).flatten();
-        let mut containers: Vec<Container> =
-            inputs.flat_map(|input| list(&input["containers"])).map(container).collect();
-        if let Some(before) = before {
-            rate(&mut containers, before, at.saturating_duration_since(before.at).as_secs_f64());
-        }
-        Self {
+        let containers: Vec<Container> = inputs.flat_map(|input| list(&input["containers"])).map(container).collect();
+        let behind = (behind.map(|backlog| whole(&backlog["bytes"]) as usize).sum(), time);
+        let pipelines = pipelines.into_iter().map(|(id, one)| pipeline(id, one)).collect();
+        let mut look = Self {
             at,
             name: text(&answer["name"]),
             version: text(&answer["elkhound"]),
@@ -105,19 +105,32 @@ impl Look {
             uptime: number(&answer["jvm"]["uptime_in_millis"]) / 1e3,
             memory: number(&answer["process"]["mem"]["resident_in_bytes"]) as usize,
             cpu: number(&answer["process"]["cpu"]["percent"]),
-            behind: (behind.map(|backlog| whole(&backlog["bytes"]) as usize).sum(), time),
-            pipelines: pipelines.into_iter().map(|(id, one)| pipeline(id, one)).collect(),
+            behind,
+            pipelines,
             containers,
+        };
+        if let Some(before) = before {
+            look.compare(before);
         }
+        look
     }
-}
 
-/// What came since the look before, a second.
-fn rate(containers: &mut [Container], before: &Look, seconds: f64) {
-    let lines: HashMap<&str, u64> = before.containers.iter().map(|one| (one.id.as_str(), one.lines)).collect();
-    for container in containers {
-        let came = container.lines.saturating_sub(lines.get(container.id.as_str()).copied().unwrap_or(0));
-        container.rate = came as f64 / seconds.max(1e-3);
+    /// Tells rates from what came since the look before.
+    fn compare(&mut self, before: &Self) {
+        let seconds = self.at.saturating_duration_since(before.at).as_secs_f64().max(1e-3);
+        let rate = |now: u64, before: Option<&u64>| now.saturating_sub(before.copied().unwrap_or(0)) as f64 / seconds;
+        let lines: HashMap<&str, u64> = before.containers.iter().map(|one| (one.id.as_str(), one.lines)).collect();
+        for container in &mut self.containers {
+            container.rate = rate(container.lines, lines.get(container.id.as_str()));
+        }
+        for pipeline in &mut self.pipelines {
+            let same = before.pipelines.iter().filter(|other| other.id == pipeline.id);
+            let entered: HashMap<&str, u64> =
+                same.flat_map(|one| &one.filters).map(|one| (one.id.as_str(), one.entered)).collect();
+            for filter in &mut pipeline.filters {
+                filter.rate = rate(filter.entered, entered.get(filter.id.as_str()));
+            }
+        }
     }
 }
 
@@ -140,6 +153,7 @@ fn filter(one: &Value) -> Filter {
     Filter {
         id: text(&one["id"]),
         place: text(&one["place"]),
+        rate: 0.0,
         entered: whole(&events["in"]),
         left: whole(&events["out"]),
         failed: whole(&one["failures"]),
@@ -222,7 +236,7 @@ pub(super) mod testing {
                 "pipeline": { "batch_size": 125 },
                 "plugins": {
                     "inputs": [{ "backlog": { "bytes": 3 << 20, "time_left_in_millis": 1500 }, "containers": [container("web", lines[0], Value::Null), container("db", lines[1], error)] }],
-                    "filters": [{ "id": "grok-1", "place": "p.conf:3", "events": { "in": 10, "out": 9, "duration_in_millis": 5 },
+                    "filters": [{ "id": "grok-1", "place": "p.conf:3", "events": { "in": lines[0], "out": 9, "duration_in_millis": 5 },
                         "failures": 1, "flow": { "worker_millis_per_event": { "lifetime": 0.0042 } } }],
                     "outputs": [{ "id": "es", "events": { "out": 9 }, "documents": { "successes": 8, "non_retryable_failures": 1,
                         "retryable_failures": 2 }, "bulk_requests": { "responses": { "200": 7, "429": 2 } } }],
@@ -247,7 +261,7 @@ mod tests {
     fn a_rate_is_what_came_between_two_looks() {
         let look = testing::look();
         let rates: Vec<f64> = look.containers.iter().map(|one| one.rate).collect();
-        assert_eq!(rates, [100.0, 1.0]);
+        assert_eq!((rates, look.pipelines[0].filters[0].rate), (vec![100.0, 1.0], 100.0));
     }
 
     #[test]

@@ -14,8 +14,49 @@ use crate::stats::containers::BEHIND;
 /// So many filters of a pipeline are shown: those that took the longest.
 const FILTERS: usize = 6;
 
-/// Below this width only the columns of containers are shown that are looked at most.
-const NARROW: u16 = 110;
+/// Below this width only those columns are shown that are looked at most, and no bars.
+const NARROW: u16 = 120;
+
+/// The columns of a table.
+struct Columns {
+    /// A heading that begins with `>` stands at the right, as its figures do; and the width.
+    all: &'static [(&'static str, u16)],
+    /// Those that a narrow screen has.
+    narrow: &'static [usize],
+}
+
+const OF_FILTERS: Columns = Columns {
+    all: &[
+        ("filter", 30),
+        ("place", 36),
+        (">events/s", 10),
+        (">in", 12),
+        (">out", 12),
+        (">failed", 10),
+        (">time", 10),
+        (">an event", 10),
+    ],
+    narrow: &[0, 2, 3, 5, 7],
+};
+const OF_OUTPUTS: Columns = Columns {
+    all: &[("output", 30), (">events", 12), (">indexed", 12), (">refused", 10), (">sent again", 12), ("answers", 60)],
+    narrow: &[0, 2, 3, 5],
+};
+const OF_CONTAINERS: Columns = Columns {
+    all: &[
+        ("container", 30),
+        ("service", 20),
+        ("from", 5),
+        (">lines/s", 10),
+        (">lines", 12),
+        (">lag", 10),
+        (">cursor", 10),
+        (">gaps", 10),
+        (">left out", 10),
+        ("last error", 40),
+    ],
+    narrow: &[0, 3, 5, 6, 9],
+};
 
 const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -149,12 +190,12 @@ fn draw_pipeline(pipeline: &Pipeline, frame: &mut Frame<'_>, area: Rect) {
     let filters = shown_filters(pipeline);
     let parts = [2, if filters == 0 { 0 } else { filters + 1 }].map(|rows| Constraint::Length(rows as u16));
     let areas = Layout::vertical([parts[0], parts[1], Constraint::Fill(1)]).split(area);
-    frame.render_widget(Paragraph::new(vec![rates(pipeline), fill(pipeline)]), areas[0]);
+    frame.render_widget(Paragraph::new(vec![rates(pipeline), fill(pipeline, area.width)]), areas[0]);
     if filters > 0 {
-        frame.render_widget(filters_of(pipeline), areas[1]);
+        frame.render_widget(filters_of(pipeline, area.width), areas[1]);
     }
     if !pipeline.outputs.is_empty() {
-        frame.render_widget(outputs_of(pipeline), areas[2]);
+        frame.render_widget(outputs_of(pipeline, area.width), areas[2]);
     }
 }
 
@@ -166,62 +207,65 @@ fn rates(pipeline: &Pipeline) -> Line<'static> {
     ])
 }
 
-fn fill(pipeline: &Pipeline) -> Line<'static> {
+fn fill(pipeline: &Pipeline, width: u16) -> Line<'static> {
     let [used, most] = pipeline.queue;
     let [batch, full] = pipeline.batch;
-    let part = |used: f64, most: f64| used / most.max(1.0);
+    let bar = |used: f64, most: f64| if width < NARROW { String::new() } else { bar(used / most.max(1.0)) };
     Line::from(format!(
-        "in flight {} {} of {}, {} wait   batch {} {} of {full:.0}   workers {} {:.0} %",
-        bar(part(used as f64, most as f64)),
+        "in flight {}{} of {}, {} wait   batch {}{} of {full:.0}   workers {}{:.0} %",
+        bar(used as f64, most as f64),
         size(used),
         size(most),
         pipeline.waiting,
-        bar(part(batch, full)),
+        bar(batch, full),
         number(batch),
-        bar(pipeline.busy / 100.0),
+        bar(pipeline.busy, 100.0),
         pipeline.busy
     ))
 }
 
-/// A bar of ten cells.
+/// A bar of ten cells, and a gap.
 fn bar(part: f64) -> String {
     let cells = (part.clamp(0.0, 1.0) * 10.0).round() as usize;
-    format!("{}{}", "█".repeat(cells), "░".repeat(10 - cells))
+    format!("{}{} ", "█".repeat(cells), "░".repeat(10 - cells))
 }
 
-fn filters_of(pipeline: &Pipeline) -> Table<'static> {
+fn filters_of(pipeline: &Pipeline, width: u16) -> Table<'static> {
     let mut filters: Vec<_> = pipeline.filters.iter().collect();
     // Stable: those that took no time stay in the order of the file.
     filters.sort_by_key(|filter| std::cmp::Reverse(filter.millis));
     let hidden = filters.len() - shown_filters(pipeline);
     let rows = filters.into_iter().take(FILTERS).map(|filter| {
-        let failed = Cell::from(figure(filter.failed)).style(if filter.failed > 0 { RED } else { Style::new() });
-        let texts = [filter.id.clone(), filter.place.clone(), figure(filter.entered), figure(filter.left)];
-        let times =
-            [right(&lasting(filter.millis as f64 / 1e3), 10), right(&format!("{} µs", number(filter.micros)), 10)];
-        Row::new(texts.map(Cell::from).into_iter().chain([failed]).chain(times.map(Cell::from)))
+        vec![
+            Cell::from(filter.id.clone()),
+            Cell::from(filter.place.clone()),
+            Cell::from(right(&number(filter.rate), 10)),
+            Cell::from(figure(filter.entered)),
+            Cell::from(figure(filter.left)),
+            Cell::from(figure(filter.failed)).style(if filter.failed > 0 { RED } else { Style::new() }),
+            Cell::from(right(&lasting(filter.millis as f64 / 1e3), 10)),
+            Cell::from(right(&format!("{} µs", number(filter.micros)), 10)),
+        ]
     });
-    let name = if hidden > 0 { format!("filter (and {hidden} faster ones)") } else { "filter".to_owned() };
-    let widths = [30, 36, 12, 12, 10, 10, 10];
-    table(rows.collect(), &widths, &[&name, "place", ">in", ">out", ">failed", ">time", ">an event"])
+    let name = if hidden > 0 { format!("filter (and {hidden} more)") } else { "filter".to_owned() };
+    table(rows, &OF_FILTERS, &name, width)
 }
 
-fn outputs_of(pipeline: &Pipeline) -> Table<'static> {
+fn outputs_of(pipeline: &Pipeline, width: u16) -> Table<'static> {
     let rows = pipeline.outputs.iter().map(|output| {
         let [indexed, refused, again] =
             output.documents.map_or([String::new(), String::new(), String::new()], |all| all.map(figure));
         let refusing = output.documents.is_some_and(|[_, refused, _]| refused > 0);
-        Row::new([
+        vec![
             Cell::from(output.id.clone()),
             Cell::from(figure(output.events)),
             Cell::from(indexed),
             Cell::from(refused).style(if refusing { RED } else { Style::new() }),
             Cell::from(again),
             Cell::from(output.answers.clone()),
-        ])
+        ]
     });
-    let widths = [30, 12, 12, 12, 12, 60];
-    table(rows.collect(), &widths, &["output", ">events", ">indexed", ">refused", ">sent again", "answers"])
+    table(rows, &OF_OUTPUTS, "output", width)
 }
 
 fn draw_containers(all: &[Container], view: &mut View, frame: &mut Frame<'_>, area: Rect) {
@@ -232,18 +276,8 @@ fn draw_containers(all: &[Container], view: &mut View, frame: &mut Frame<'_>, ar
     view.sort.apply(&mut sorted);
     let room = usize::from(area.height.saturating_sub(1));
     view.first = view.first.min(all.len().saturating_sub(room));
-    let columns: &[usize] = if area.width < NARROW { &[0, 3, 4, 5, 9] } else { &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9] };
-    let rows = sorted.into_iter().skip(view.first).take(room).map(|one| {
-        let cells = cells(one);
-        Row::new(columns.iter().map(|at| cells[*at].clone()).collect::<Vec<_>>())
-    });
-    let widths = [30, 20, 5, 10, 12, 10, 10, 10, 10, 40];
-    let name = format!("container ({})", all.len());
-    let heads =
-        [name.as_str(), "service", "from", ">lines/s", ">lines", ">lag", ">cursor", ">gaps", ">left out", "last error"];
-    let widths: Vec<u16> = columns.iter().map(|at| widths[*at]).collect();
-    let heads: Vec<&str> = columns.iter().map(|at| heads[*at]).collect();
-    frame.render_widget(table(rows.collect(), &widths, &heads), area);
+    let rows = sorted.into_iter().skip(view.first).take(room).map(|one| cells(one).to_vec());
+    frame.render_widget(table(rows, &OF_CONTAINERS, &format!("container ({})", all.len()), area.width), area);
 }
 
 fn cells(one: &Container) -> [Cell<'static>; 10] {
@@ -261,21 +295,24 @@ fn cells(one: &Container) -> [Cell<'static>; 10] {
     ]
 }
 
-/// A table; a heading that begins with `>` stands at the right, as its figures do.
-fn table(rows: Vec<Row<'static>>, widths: &[u16], heads: &[&str]) -> Table<'static> {
-    let head = heads.iter().zip(widths).map(|(head, width)| match head.strip_prefix('>') {
-        Some(head) => Cell::from(right(head, figure_width(*width))),
-        None => Cell::from((*head).to_owned()),
+/// A table whose first heading is `name`.
+fn table(rows: impl Iterator<Item = Vec<Cell<'static>>>, columns: &Columns, name: &str, screen: u16) -> Table<'static> {
+    let all: Vec<usize> = (0..columns.all.len()).collect();
+    let shown = if screen < NARROW { columns.narrow } else { &all };
+    let rows = rows.map(|cells| Row::new(shown.iter().map(|at| cells[*at].clone()).collect::<Vec<_>>()));
+    let head = shown.iter().map(|at| {
+        let (head, width) = columns.all[*at];
+        let head = if *at == 0 { name } else { head };
+        head.strip_prefix('>').map_or_else(|| head.to_owned(), |head| right(head, figure_width(width)))
     });
     let head = Row::new(head.collect::<Vec<_>>()).style(DIM);
-    let last = widths.len() - 1;
     // The last column has what is left; texts before it give way where the screen is narrow.
-    let constraints = widths.iter().enumerate().map(|(at, width)| match *width {
-        _ if at == last => Constraint::Fill(1),
+    let constraints = shown.iter().enumerate().map(|(place, at)| match columns.all[*at].1 {
+        _ if place + 1 == shown.len() => Constraint::Fill(1),
         wide if wide > 12 => Constraint::Max(wide),
         narrow => Constraint::Length(narrow),
     });
-    Table::new(rows, constraints.collect::<Vec<_>>()).header(head).column_spacing(1)
+    Table::new(rows.collect::<Vec<_>>(), constraints.collect::<Vec<_>>()).header(head).column_spacing(1)
 }
 
 /// Figures are ten wide, counts twelve.
@@ -319,7 +356,7 @@ pipeline main   in 1200/s → filters 1100/s → out 1000/s
 in flight ███░░░░░░░ 6.0 MiB of 24.0 MiB, 42 wait   batch ████████░░ 100 of 125   workers ████░░░░░░ 38 %";
         assert!(shown.starts_with(expected), "{shown}");
         for words in [
-            "grok-1 p.conf:3 10 9 1 5 ms 4.2 µs",
+            "grok-1 p.conf:3 100 300 9 1 5 ms 4.2 µs",
             "es 9 8 1 2 200 × 7, 429 × 2",
             "container (2) service from lines/s lines lag cursor gaps left out last error",
             "shop_web.1 shop files 100 300 300 ms 400 ms 0 0",
@@ -358,9 +395,21 @@ in flight ███░░░░░░░ 6.0 MiB of 24.0 MiB, 42 wait   batch �
     }
 
     #[test]
-    fn a_narrow_screen_has_fewer_columns_and_whole_names() {
+    fn a_narrow_screen_has_what_is_looked_at_most_and_cuts_nothing_off() {
         let shown = drawn(None, &mut View::default(), 80, 13).join("\n");
-        assert!(shown.contains("\nshop_web.1 ") && shown.contains("lines/s") && !shown.contains("cursor"), "{shown}");
+        let expected = "\
+pipeline main   in 1200/s → filters 1100/s → out 1000/s
+in flight 6.0 MiB of 24.0 MiB, 42 wait   batch 100 of 125   workers 38 %
+filter                           events/s         in     failed   an event
+grok-1                                100        300          1     4.2 µs
+output                            indexed    refused answers
+es                                      8          1 200 × 7, 429 × 2
+
+container (2)                     lines/s        lag     cursor last error
+shop_web.1                            100     300 ms     400 ms
+shop_db.1                             1.0      12 ms     400 ms cut [2J off";
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed(&shown).contains(&squeezed(expected)), "{shown}");
     }
 
     #[test]
