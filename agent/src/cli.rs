@@ -91,6 +91,7 @@ pub(crate) enum Command {
     /// Shows what the elkhound on this host does, as it goes: rates, lag, queue, filters, answers
     Top(TopArgs),
     /// Makes index template, lifecycle policy, data stream or alias in Elasticsearch, and dashboards in Kibana, for the pipelines' outputs
+    #[command(after_help = crate::setup::CONNECTION)]
     Setup(SetupArgs),
     /// Asks the elkhound on this host whether it is well: exit 0 or 1, for Docker's HEALTHCHECK
     Healthcheck(HealthArgs),

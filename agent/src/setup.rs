@@ -15,6 +15,13 @@ use crate::output::Output;
 use crate::output::elasticsearch::{Order, SetUp, kibana};
 use crate::settings::table;
 
+/// Where it connects to, for `--help`.
+pub(crate) const CONNECTION: &str = "\
+Elasticsearch is where the elasticsearch outputs of the pipelines say (-f, -e, or the pipelines of the settings): their hosts, login and certificates.
+Kibana is logged in to with the same user. For another user than the one that ships, let the outputs read it from the environment, as
+user => \"${ES_USER}\" and password => \"${ES_PASSWORD}\", and set ES_USER and ES_PASSWORD, or ES_PASSWORD_FILE, for this command.
+Without a pipeline file: elkhound setup -e 'output { elasticsearch { hosts => [\"https://es:9200\"] index => \"logs-%{+YYYY.MM.dd}\" } }'";
+
 /// Makes all that is needed, and says what was done. Fails when something could not be.
 ///
 /// # Errors
