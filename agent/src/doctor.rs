@@ -13,15 +13,20 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::Prepared;
+use crate::amounts::size;
 use crate::cgroup;
 use crate::cli::RunArgs;
 use crate::finding::{Finding, Grade};
 use crate::input::Input;
 use crate::line::Line;
 use crate::output::Output;
+use crate::volume;
 
 /// Below this, in bytes, a busy host's bursts do not fit.
 const LITTLE_MEMORY: u64 = 96 << 20;
+
+/// Below this, in bytes, a disk is about to be full; cursors themselves take little.
+const LITTLE_ROOM: u64 = 256 << 20;
 
 /// Examines, and prints what was found. Fails when something does not work.
 ///
@@ -64,7 +69,7 @@ fn data(folder: &Path) -> Finding {
     let written =
         fs::create_dir_all(folder).and_then(|()| fs::write(&probe, "")).and_then(|()| fs::remove_file(&probe));
     match written {
-        Ok(()) => Finding::good(format!("{shown} can be written to, so cursors are kept")),
+        Ok(()) => room(folder, volume::free(folder).unwrap_or(u64::MAX)),
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Finding::bad(
             format!("{shown}: {error}"),
             "make room: without it cursors stand still, and lines are read again after a restart",
@@ -74,6 +79,19 @@ fn data(folder: &Path) -> Finding {
             "give --path.data a folder that this user may write to, on a volume that outlives the container",
         ),
     }
+}
+
+/// Whether a folder that can be written to stays so, with as many bytes free.
+fn room(folder: &Path, free: u64) -> Finding {
+    let shown = folder.display();
+    if free < LITTLE_ROOM {
+        let free = size(usize::try_from(free).unwrap_or(usize::MAX));
+        return Finding::warning(
+            format!("{shown} can be written to, but its disk has {free} left"),
+            "make room: on a full disk cursors stand still, and lines are read again after a restart",
+        );
+    }
+    Finding::good(format!("{shown} can be written to, so cursors are kept"))
 }
 
 /// Whether `limit` bytes of memory are enough for this process.
@@ -105,6 +123,17 @@ mod tests {
         fs::write(&folder, "in the way").unwrap();
         assert_eq!(data(&folder).grade, Grade::Bad);
         fs::remove_file(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_a_warning() {
+        let folder = Path::new("/data");
+        assert_eq!(room(folder, LITTLE_ROOM).grade, Grade::Good);
+        let found = room(folder, 3 << 20);
+        assert_eq!(
+            (found.grade, &*found.text),
+            (Grade::Warning, "/data can be written to, but its disk has 3.0 MiB left")
+        );
     }
 
     #[test]

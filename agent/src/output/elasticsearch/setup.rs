@@ -274,7 +274,9 @@ mod tests {
 
     /// What a node is asked to find out how it is.
     fn examines(request: &str) -> bool {
-        request.starts_with("GET /_cluster/health") || request.starts_with("GET /_cat/allocation")
+        ["_cluster/health", "_cat/allocation", "_nodes/stats"]
+            .iter()
+            .any(|path| request.starts_with(&format!("GET /{path}")))
     }
 
     /// Sets up on a node of this version that is well; what else it was asked, and what was said.

@@ -1,7 +1,8 @@
-//! What `elkhound doctor` finds out about a host: who answers, whether the cluster takes documents, and how full its disks are.
+//! What `elkhound doctor` finds out about a host: who answers, whether the cluster takes documents, how full its disks are, and what time it is there.
 //!
 //! A user who may only write documents is refused what lies behind the first question; that is no mistake, and nothing is said of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use elasticsearch::http::Method;
@@ -10,6 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Host, RequestError, Root};
+use crate::amounts::lasting;
+use crate::clock;
 use crate::finding::Finding;
 
 /// How long an answer may take when somebody waits for it before a terminal.
@@ -17,6 +20,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// In percent of a disk: `cluster.routing.allocation.disk.watermark.high` where nobody has set it.
 const FULL: u8 = 90;
+
+/// In milliseconds: clocks that are apart by more have lines appear where nobody looks for them.
+const APART: i64 = 30_000;
 
 /// An answer to `GET _cluster/health`.
 #[derive(Deserialize)]
@@ -32,6 +38,19 @@ struct Disk {
     percent: Option<String>,
 }
 
+/// An answer to `GET _nodes/stats/os`.
+#[derive(Deserialize)]
+struct Nodes {
+    nodes: BTreeMap<String, Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    name: String,
+    /// Its time, in milliseconds since 1970.
+    timestamp: i64,
+}
+
 impl Host {
     pub(super) async fn examine(&self) -> Vec<Finding> {
         let (url, who) = (&self.url, self.who().await);
@@ -41,6 +60,10 @@ impl Host {
         }
         let disks: Option<Vec<Disk>> = self.told("_cat/allocation?format=json&h=node,disk.percent").await;
         found.extend(disks.iter().flatten().filter_map(of_disk));
+        if let Some(Nodes { nodes }) = self.told("_nodes/stats/os?filter_path=nodes.*.name,nodes.*.timestamp").await {
+            let now = clock::now().millis();
+            found.extend(nodes.values().filter_map(|node| of_clock(node, now)));
+        }
         found
     }
 
@@ -81,6 +104,17 @@ fn of_status(url: &str, status: &str) -> Option<Finding> {
     })
 }
 
+fn of_clock(node: &Node, now: i64) -> Option<Finding> {
+    let apart = node.timestamp - now;
+    (apart.abs() > APART).then(|| {
+        let (apart, side) = (lasting(apart.unsigned_abs() as f64 / 1e3), if apart > 0 { "ahead of" } else { "behind" });
+        Finding::warning(
+            format!("the clock of the node {} is {apart} {side} this host's", node.name),
+            "set both by NTP: until then lines stand at other times in Kibana than they were written",
+        )
+    })
+}
+
 fn of_disk(disk: &Disk) -> Option<Finding> {
     let percent: u8 = disk.percent.as_ref()?.parse().ok()?;
     (percent >= FULL).then(|| {
@@ -99,6 +133,16 @@ mod tests {
     fn only_a_red_cluster_is_told() {
         assert_eq!((of_status("u", "green"), of_status("u", "yellow")), (None, None));
         assert!(of_status("http://es/", "red").unwrap().text.contains("http://es/ is red"));
+    }
+
+    #[test]
+    fn clocks_that_are_apart_are_told() {
+        let answer = r#"{"nodes":{"x":{"name":"a","timestamp":100000},"y":{"name":"b","timestamp":130001}}}"#;
+        let Nodes { nodes } = serde_json::from_str(answer).unwrap();
+        let told = |now| nodes.values().filter_map(|node| of_clock(node, now)).map(|one| one.text).collect::<Vec<_>>();
+        assert_eq!(told(100_000), ["the clock of the node b is 30.0 s ahead of this host's"]);
+        assert_eq!(told(130_001), ["the clock of the node a is 30.0 s behind this host's"]);
+        assert!(told(120_000).is_empty());
     }
 
     #[test]
