@@ -10,6 +10,7 @@ mod cases;
 mod cli;
 mod conformance;
 mod contained;
+mod crates;
 mod dashboards;
 mod dead_letters;
 mod delivery;
