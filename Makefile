@@ -20,6 +20,8 @@ static: toolchain ## build the static, stripped binary that the image and the pa
 
 image: static ## make the image elkhound:latest without a registry; IMAGE names another
 	deploy/image $(STATIC_BINARY) $(or $(IMAGE),elkhound:latest)
+	@size=$$(stat -c %s $(STATIC_BINARY)) && echo "$$((size / 1000000)) MB" && \
+	  { [ $$size -lt 25000000 ] || { echo "the image is larger than 25 MB; see what has grown" >&2; exit 1; }; }
 
 deb: static ## make the Debian package in target/
 	deploy/package/build $(STATIC_BINARY) $${CARGO_TARGET_DIR:-target}
