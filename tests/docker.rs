@@ -127,6 +127,29 @@ fn what_is_rotated_away_while_the_agent_is_down_is_told_and_the_rest_arrives() {
     }
 }
 
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_large_log_is_read_on_after_a_restart_and_not_once_more() {
+    let mut shipment = Shipment::start("place", "auto", "if [message] =~ /^x/ { drop { } }");
+    let own = format!("filter_name => \"{}\"", shipment.container());
+    let bulk = r#"awk 'BEGIN { x = sprintf("%150s", ""); gsub(" ", "x", x); for (k = 0; k < 100000; k++) print x }'"#;
+    let script = format!("{bulk}; i=0; while :; do i=$((i + 1)); echo line $i; usleep 20000; done");
+    let container = run(&shipment, &[], &script);
+    shipment.until_printed("line 1\"", Duration::from_secs(120));
+    shipment.stop();
+    let mut most = 0;
+    for _ in 0..2 {
+        let last = shipment.numbers().pop().expect("it was printed");
+        shipment.restart("auto", &own);
+        shipment.until_printed(&format!("line {}\"", last + 50), Duration::from_secs(60));
+        most = most.max(shipment.agent.bytes_read());
+        shipment.stop();
+    }
+    let (numbers, size) = (shipment.numbers(), container.log_size());
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<u64>>());
+    assert!(most < 2_000_000 && size > 20_000_000, "{most} bytes were read after a restart, of {size}");
+}
+
 /// Takes out what makes lines long, once it has served.
 const SHORT: &str = "mutate { gsub => [\"message\", \" x+\", \"\"] }";
 

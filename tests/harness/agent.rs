@@ -146,6 +146,13 @@ impl Agent {
         open.into_iter().flatten().flatten().any(|file| fs::read_link(file.path()).is_ok_and(|leads| leads == path))
     }
 
+    /// How many bytes it has read since its start, of files and sockets.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        let counters = fs::read_to_string(format!("/proc/{}/io", self.id())).unwrap();
+        let read = counters.lines().find_map(|line| line.strip_prefix("rchar:")).unwrap();
+        read.trim().parse().unwrap()
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.join("agent.log")
     }

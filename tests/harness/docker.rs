@@ -75,6 +75,11 @@ impl Container {
         records.filter_map(line).collect()
     }
 
+    /// How large the file of its log is, in bytes.
+    pub(crate) fn log_size(&self) -> u64 {
+        fs::metadata(self.log_path()).unwrap().len()
+    }
+
     /// Whether its main process runs.
     pub(crate) fn is_running(&self) -> bool {
         run(docker(&self.host, &["inspect", "--format", "{{.State.Running}}"]).arg(&self.name))

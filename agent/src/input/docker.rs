@@ -6,7 +6,8 @@
 //! and `[orchestrator][…]` for Swarm and Compose, `[host][name]`.
 //!
 //! Up to where a container's log is safe is kept in `path.data`, and moves only when an output has the lines. After a restart of
-//! whatever, reading goes on there; a line that is sent twice for it has the same document id both times.
+//! whatever, reading goes on there; a line that is sent twice for it has the same document id both times. Log files are read on in the place where they
+//! were read up to, also when they have been rotated meanwhile; one that was compressed or truncated is passed over line by line.
 //!
 //! Long lines, which the engine cuts into pieces, are whole again. The log drivers json-file, local and journald can be read, and all
 //! others that keep the engine's own copy.
@@ -132,6 +133,7 @@ mod metadata;
 mod multiline;
 mod object;
 mod partial;
+mod place;
 pub(in crate::input) mod position;
 mod records;
 mod screen;

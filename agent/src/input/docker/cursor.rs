@@ -1,7 +1,7 @@
 //! Cursors on disk: for each container, up to where its log is safe.
 //!
 //! All cursors of an input are in one small text file, a line for each container, written whole beside the old one and renamed over it.
-//! One file for each container would cost a thousand `fsync`s a second on a busy host, a journal would need compaction; 500 containers are 60 KiB,
+//! One file for each container would cost a thousand `fsync`s a second on a busy host, a journal would need compaction; 500 containers are 100 KiB,
 //! one `fsync`, at most once a second.
 //!
 //! What it promises: after a crash the file is the old one or the new one, never a mixture. Each line has its own checksum, so a damaged
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::follow::Start;
 use super::metadata::Container;
-use super::position::Marks;
+use super::place::Reached;
 use crate::claim::Claim;
 use crate::files;
 use crate::stats::containers::{About, ContainerStats, Containers};
@@ -27,6 +27,7 @@ use crate::stats::containers::{About, ContainerStats, Containers};
 mod written;
 
 use written::Cursor;
+pub(crate) use written::checksum;
 
 /// The cursors of one input.
 #[derive(Debug)]
@@ -105,10 +106,10 @@ impl Cursors {
     }
 
     /// Moves the cursor of `container`.
-    pub(crate) fn advance(&self, container: &str, marks: Marks) {
+    pub(crate) fn advance(&self, container: &str, reached: Reached) {
         let mut state = self.state();
         if let Some(cursor) = state.cursors.get_mut(container) {
-            cursor.marks = marks;
+            cursor.reached = reached;
             state.changed = true;
         }
     }
@@ -170,7 +171,7 @@ impl Drop for Cursors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::docker::position::{Position, Stream};
+    use crate::input::docker::position::{Marks, Position, Stream};
     use crate::scratch;
 
     /// A folder with cursors.
@@ -186,10 +187,10 @@ mod tests {
         }
     }
 
-    fn marks(nanos: i64) -> Marks {
+    fn reached(nanos: i64) -> Reached {
         let mut marks = Marks::default();
         marks.set(Stream::Stderr, Position { nanos, ordinal: 3 });
-        marks
+        Reached { marks, place: None }
     }
 
     #[test]
@@ -200,13 +201,16 @@ mod tests {
         for container in ["a", "b", "c"] {
             cursors.begin(container, "json-file", Start::End);
         }
-        cursors.advance("a", marks(-5));
-        cursors.advance("unknown", marks(1));
+        cursors.advance("a", reached(-5));
+        cursors.advance("unknown", reached(1));
         cursors.remove("b");
         cursors.save().unwrap();
         let (again, damaged) = Cursors::open(&folder.file()).unwrap();
         assert_eq!(damaged, 0);
-        assert_eq!(again.of("a"), Some(Cursor { marks: marks(-5), driver: "json-file".into(), ..Cursor::default() }));
+        assert_eq!(
+            again.of("a"),
+            Some(Cursor { reached: reached(-5), driver: "json-file".into(), ..Cursor::default() })
+        );
         let mut containers = again.containers();
         containers.sort();
         assert_eq!(containers, ["a", "c"]);

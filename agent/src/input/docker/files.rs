@@ -324,12 +324,12 @@ impl Files {
         let start = self.cursors.begin(&container.id, "json-file", start);
         let ledger = Arc::new(ContainerLedger::new(&container.id, Arc::clone(&self.cursors)));
         self.cursors.describe(container, "files");
-        let read = self.cursors.of(&container.id).map(|cursor| cursor.marks).unwrap_or_default();
-        let from_end = start == Start::End && read.is_empty();
+        let reached = self.cursors.of(&container.id).map(|cursor| cursor.reached).unwrap_or_default();
+        let from_end = start == Start::End && reached.marks.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
         let hints = if self.hints { Hints::of(&container.name, &container.labels, limit) } else { Hints::default() };
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
-        let reading = Reading { limit, strip_ansi, tty, from_end, read, files, rule };
+        let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule };
         Followed {
             log: Log::new(path, layers, ledger, reading),
             screen: Screen::new(self.wanted.streams(container), self.rate_limit),
@@ -381,7 +381,7 @@ impl Files {
                         warn!(path = %path.display(), reason = %error, "a log can't be read; check the rights on it; it is tried again");
                     }
                 }
-                Ok(Step::End) => {}
+                Ok(Step::End) => followed.log.note_place(),
             }
             followed.failed = failed;
             self.hand_on(followed, runtime)?;
@@ -409,7 +409,7 @@ impl Files {
         let charge = self.charge(LinesChunk::cost(&lines), runtime).ok_or(Stopped)?;
         log.read.advance(&lines.marks);
         log.ledger.count(&lines, gap.is_some(), suppressed.as_ref());
-        let number = log.ledger.open(log.read);
+        let number = log.open_chunk();
         if lines.lines.is_empty() && gap.is_none() && suppressed.is_none() {
             log.ledger.settled(number);
             return Ok(());

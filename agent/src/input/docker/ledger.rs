@@ -9,6 +9,7 @@ use elkhound_pipeline::time::Timestamp;
 use super::cursor::Cursors;
 use super::lines::{Line, Sealed};
 use super::metadata::Container;
+use super::place::{Place, Reached};
 use super::position::Marks;
 use super::screen::Suppressed;
 use crate::input::window::Window;
@@ -24,18 +25,18 @@ pub(crate) struct ContainerLedger {
 }
 
 struct State {
-    window: Window<Marks>,
+    window: Window<Reached>,
     gone: bool,
 }
 
 impl ContainerLedger {
     /// A ledger behind the container's cursor.
     pub(crate) fn new(container: &str, cursors: Arc<Cursors>) -> Self {
-        let safe = cursors.of(container).map(|cursor| cursor.marks).unwrap_or_default();
+        let safe = cursors.of(container).map(|cursor| cursor.reached).unwrap_or_default();
         let state = Mutex::new(State { window: Window::after(safe), gone: false });
         let stats = cursors.stats_of(container);
         if let Some(stats) = &stats {
-            stats.safe(safe.latest());
+            stats.safe(safe.marks.latest());
         }
         Self { container: container.to_owned(), cursors, state, stats }
     }
@@ -72,9 +73,9 @@ impl ContainerLedger {
         });
     }
 
-    /// Notes a chunk that ends at `end`; returns its number.
-    pub(crate) fn open(&self, end: Marks) -> u64 {
-        self.state().window.open(end)
+    /// Notes a chunk that ends with these lines, and behind which files can be read on at `place`; returns its number.
+    pub(crate) fn open(&self, marks: Marks, place: Option<Place>) -> u64 {
+        self.state().window.open(Reached { marks, place })
     }
 
     /// The container does not exist any more.
@@ -107,7 +108,7 @@ impl Ledger for ContainerLedger {
         if let Some(safe) = state.window.settle(chunk) {
             self.cursors.advance(&self.container, safe);
             if let Some(stats) = &self.stats {
-                stats.safe(safe.latest());
+                stats.safe(safe.marks.latest());
             }
         }
         self.forget_if_done(&state);
@@ -139,17 +140,17 @@ mod tests {
     #[test]
     fn the_cursor_follows_the_safe_prefix() {
         let (ledger, cursors) = ledger();
-        let (first, second) = (ledger.open(marks(1)), ledger.open(marks(2)));
+        let (first, second) = (ledger.open(marks(1), None), ledger.open(marks(2), None));
         ledger.settled(second);
-        assert!(cursors.of("a").unwrap().marks.is_empty());
+        assert!(cursors.of("a").unwrap().reached.marks.is_empty());
         ledger.settled(first);
-        assert_eq!(cursors.of("a").unwrap().marks, marks(2));
+        assert_eq!(cursors.of("a").unwrap().reached.marks, marks(2));
     }
 
     #[test]
     fn a_cursor_outlives_its_container_until_all_is_safe() {
         let (ledger, cursors) = ledger();
-        let chunk = ledger.open(marks(1));
+        let chunk = ledger.open(marks(1), None);
         ledger.gone();
         assert!(cursors.of("a").is_some());
         ledger.settled(chunk);

@@ -104,6 +104,11 @@ impl Lines {
         self.multiline.as_ref().is_some_and(Multiline::waits)
     }
 
+    /// How many lines came so far that may wait for others, and how many before the first one that does.
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        self.multiline.as_ref().map_or((0, 0), |multiline| (multiline.taken(), multiline.taken_before_waiting()))
+    }
+
     /// Takes for complete what waits for lines that would come too late by now.
     pub(crate) fn finish_overdue(&mut self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

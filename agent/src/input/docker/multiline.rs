@@ -38,6 +38,7 @@ pub(crate) struct Multiline {
     rule: Arc<Rule>,
     scratch: Box<Scratch>,
     held: [Option<Joined>; 2],
+    taken: u64,
 }
 
 /// Lines that belong together.
@@ -53,6 +54,8 @@ pub(crate) struct Joined {
     pub(crate) bytes: Vec<u8>,
     /// How many they are.
     pub(crate) lines: usize,
+    /// How many were taken before the first one.
+    number: u64,
     /// One of them was cut.
     pub(crate) truncated: bool,
     /// The last one says that another one follows.
@@ -68,7 +71,7 @@ impl fmt::Debug for Multiline {
 impl Multiline {
     /// Joins as the rule says.
     pub(crate) fn new(rule: Arc<Rule>) -> Self {
-        Self { rule, scratch: Box::default(), held: [None, None] }
+        Self { rule, scratch: Box::default(), held: [None, None], taken: 0 }
     }
 
     /// Takes a line; returns what is complete, the event before this line and perhaps the one that it ends.
@@ -84,8 +87,9 @@ impl Multiline {
         let open = self.rule.before && belongs;
         match slot {
             Some(held) => held.add(&line, open),
-            None => *slot = Some(Joined { open, ..line }),
+            None => *slot = Some(Joined { open, number: self.taken, ..line }),
         }
+        self.taken += 1;
         // Where lines belong to the next one, one that does not ends its event.
         let ended = if self.rule.before && !open { slot.take() } else { None };
         [complete, ended]
@@ -107,6 +111,16 @@ impl Multiline {
         std::mem::take(&mut self.held)
     }
 
+    /// How many lines were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How many were taken before the first one that waits; all of them, where none does.
+    pub(crate) fn taken_before_waiting(&self) -> u64 {
+        self.held.iter().flatten().map(|held| held.number).min().unwrap_or(self.taken)
+    }
+
     /// True when lines wait for others.
     pub(crate) fn waits(&self) -> bool {
         self.held.iter().any(Option::is_some)
@@ -116,7 +130,7 @@ impl Multiline {
 impl Joined {
     /// One line.
     pub(crate) fn new(stream: Stream, position: Position, bytes: Vec<u8>, truncated: bool) -> Self {
-        Self { stream, first: position, last: position, bytes, lines: 1, truncated, open: false }
+        Self { stream, first: position, last: position, bytes, lines: 1, number: 0, truncated, open: false }
     }
 
     fn add(&mut self, line: &Self, open: bool) {

@@ -63,6 +63,18 @@ impl Joiner {
         Self { limit, stamps, pending: Default::default(), ordinals, resume: Resume::after(marks) }
     }
 
+    /// Goes on at a place before which `last` were the last lines, and leaves out what `marks` say is safe.
+    pub(crate) fn behind(limit: usize, stamps: Stamps, marks: Marks, last: Marks) -> Self {
+        let (ordinals, resume) = (Ordinals::after(last), Resume::behind(marks, last));
+        Self { limit, stamps, pending: Default::default(), ordinals, resume }
+    }
+
+    /// The last line of each stream, if reading could go on here: no line is without its end, and nothing that may be missing is still looked for.
+    pub(crate) fn resting(&self) -> Option<Marks> {
+        let rests = self.resume.is_whole() && self.pending.iter().all(|pending| !pending.open);
+        rests.then(|| self.ordinals.last())
+    }
+
     /// Takes a message of `stream`, with the line feed at its end if it has one.
     #[inline]
     pub(crate) fn message(&mut self, stream: Stream, nanos: i64, message: &[u8], out: &mut Lines) {

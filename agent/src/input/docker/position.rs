@@ -107,6 +107,16 @@ impl Mark for Marks {
 pub(crate) struct Ordinals(Marks);
 
 impl Ordinals {
+    /// Goes on behind these lines.
+    pub(crate) fn after(last: Marks) -> Self {
+        Self(last)
+    }
+
+    /// The last line of each stream.
+    pub(crate) fn last(&self) -> Marks {
+        self.0
+    }
+
     /// The position of the next line of `stream`, stamped `nanos`.
     #[inline]
     pub(crate) fn next(&mut self, stream: Stream, nanos: i64) -> Position {
@@ -163,6 +173,19 @@ impl Resume {
         self.past[stream.index()] || self.passes(stream, position)
     }
 
+    /// Goes on at a place behind which all stands that `marks` do not say is safe, and before which `last` were the last lines.
+    pub(crate) fn behind(marks: Marks, last: Marks) -> Self {
+        let mut resume = Self { whole: true, ..Self::after(marks) };
+        for (at, (mark, last)) in marks.0.into_iter().zip(last.0).enumerate() {
+            // The marked line stands before the place: it won't come by any more, and all that does is new.
+            if mark == last {
+                resume.waiting.0[at] = None;
+                resume.past[at] = true;
+            }
+        }
+        resume
+    }
+
     fn passes(&mut self, stream: Stream, position: Position) -> bool {
         let mark = self.waiting.of(stream);
         if mark.is_some_and(|mark| position < mark) {
@@ -187,6 +210,11 @@ impl Resume {
     /// The lines that are missing before the first new one; told once.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take()
+    }
+
+    /// Whether it is known that the log contains everything after the marks, or what is missing has been noted.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// Notes that the log contains everything after the marks.

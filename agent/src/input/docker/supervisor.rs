@@ -321,7 +321,7 @@ async fn follow(
         return Ending::Done;
     }
     let start = shared.cursors.begin(&id, &container.driver, start);
-    let read = shared.cursors.of(&id).map(|cursor| cursor.marks).unwrap_or_default();
+    let read = shared.cursors.of(&id).map(|cursor| cursor.reached.marks).unwrap_or_default();
     let described = signals.borrow().changes;
     let host = session.host;
     shared.cursors.describe(&container, "api");

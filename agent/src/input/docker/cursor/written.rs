@@ -1,24 +1,24 @@
 //! A file of cursors as it is written: a line for each container, its fields between tabs, a checksum behind them.
 //!
 //! ```text
-//! container ⇥ mark of stdout ⇥ mark of stderr ⇥ driver ⇥ file ⇥ checksum
+//! container ⇥ mark of stdout ⇥ mark of stderr ⇥ driver ⇥ place ⇥ checksum
 //! ```
 //!
-//! A mark is `NANOSECONDS.ORDINAL`, or stands for having none.
+//! A mark is `NANOSECONDS.ORDINAL`, or stands for having none. The place, `INODE OFFSET COMPARED CHECKSUM MARK MARK` (see `place`), is empty where there
+//! is none; one that can't be understood, as another version has written it, is none.
 
 use std::collections::HashMap;
 
+use crate::input::docker::place::{Place, Reached, RecordEnd};
 use crate::input::docker::position::{Marks, Position, Stream};
 
 /// What is known about one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// The last safe line of each stream.
-    pub(crate) marks: Marks,
+    /// How far its log is safe.
+    pub(crate) reached: Reached,
     /// The log driver under which the lines were stamped; journald's stamps differ from the others'.
     pub(crate) driver: String,
-    /// The log file and the place in it, as the reader of files wrote it down; empty when the API was read.
-    pub(crate) file: String,
     /// Nothing is safe yet, and its first line is wanted, whatever `start_position` says: it was created while the input ran.
     pub(crate) begins: bool,
 }
@@ -53,31 +53,57 @@ pub(crate) fn write(cursors: &HashMap<String, Cursor>) -> String {
     sorted.sort_by_key(|(container, _)| *container);
     for (container, cursor) in sorted {
         let none = if cursor.begins { BEGINNING } else { NOTHING };
-        let mark =
-            |stream| cursor.marks.of(stream).map_or(none.to_owned(), |at| format!("{}.{}", at.nanos, at.ordinal));
-        let (out, err) = (mark(Stream::Stdout), mark(Stream::Stderr));
-        let fields = [container, &out, &err, &cursor.driver, &cursor.file].map(|field| escape(field)).join("\t");
-        text.push_str(&format!("{fields}\t{:016x}\n", checksum(&fields)));
+        let [out, err] = Stream::BOTH.map(|stream| mark(&cursor.reached.marks, stream, none));
+        let place = cursor.reached.place.as_ref().map(place).unwrap_or_default();
+        let fields = [container, &out, &err, &cursor.driver, &place].map(|field| escape(field)).join("\t");
+        text.push_str(&format!("{fields}\t{:016x}\n", checksum(fields.as_bytes())));
     }
     text
 }
 
 fn decode(line: &str) -> Option<(String, Cursor)> {
     let (fields, sum) = line.rsplit_once('\t')?;
-    if sum != format!("{:016x}", checksum(fields)) {
+    if sum != format!("{:016x}", checksum(fields.as_bytes())) {
         return None;
     }
     let fields: Vec<&str> = fields.split('\t').collect();
-    let [container, out, err, driver, file] = fields[..] else { return None };
+    let [container, out, err, driver, place] = fields[..] else { return None };
+    let reached = Reached { marks: decode_marks([out, err])?, place: decode_place(place) };
+    let begins = out == BEGINNING || err == BEGINNING;
+    Some((container.to_owned(), Cursor { reached, driver: driver.to_owned(), begins }))
+}
+
+fn mark(marks: &Marks, stream: Stream, none: &str) -> String {
+    marks.of(stream).map_or(none.to_owned(), |at| format!("{}.{}", at.nanos, at.ordinal))
+}
+
+fn decode_marks(texts: [&str; 2]) -> Option<Marks> {
     let mut marks = Marks::default();
-    for (stream, text) in [(Stream::Stdout, out), (Stream::Stderr, err)] {
+    for (stream, text) in Stream::BOTH.into_iter().zip(texts) {
         if text != NOTHING && text != BEGINNING {
             let (nanos, ordinal) = text.split_once('.')?;
             marks.set(stream, Position { nanos: nanos.parse().ok()?, ordinal: ordinal.parse().ok()? });
         }
     }
-    let begins = out == BEGINNING || err == BEGINNING;
-    Some((container.to_owned(), Cursor { marks, driver: driver.to_owned(), file: file.to_owned(), begins }))
+    Some(marks)
+}
+
+fn place(place: &Place) -> String {
+    let RecordEnd { inode, offset, compared, checksum } = place.end;
+    let [out, err] = Stream::BOTH.map(|stream| mark(&place.last, stream, NOTHING));
+    format!("{inode} {offset} {compared} {checksum:016x} {out} {err}")
+}
+
+fn decode_place(text: &str) -> Option<Place> {
+    let fields: Vec<&str> = text.split(' ').collect();
+    let [inode, offset, compared, checksum, out, err] = fields[..] else { return None };
+    let end = RecordEnd {
+        inode: inode.parse().ok()?,
+        offset: offset.parse().ok()?,
+        compared: compared.parse().ok()?,
+        checksum: u64::from_str_radix(checksum, 16).ok()?,
+    };
+    Some(Place { end, last: decode_marks([out, err])? })
 }
 
 /// Fields hold no tabs and no ends of lines: driver names and paths come from outside.
@@ -86,8 +112,8 @@ fn escape(field: &str) -> String {
 }
 
 /// FNV-1a: a checksum against damage, not against anybody.
-pub(crate) fn checksum(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -98,7 +124,8 @@ mod tests {
     fn damage_anywhere_costs_one_container_at_most() {
         let cursors: HashMap<_, _> = ["a", "b", "c"]
             .map(|name| {
-                (name.to_owned(), Cursor { marks: marks(1), driver: "local".into(), file: "x y".into(), begins: false })
+                let reached = Reached { marks: marks(1), place: Some(somewhere()) };
+                (name.to_owned(), Cursor { reached, driver: "local".into(), begins: false })
             })
             .into();
         let text = write(&cursors);
@@ -110,6 +137,25 @@ mod tests {
             assert!(left.len() >= 2 || text.as_bytes()[at] == b'\n', "byte {at}: {left:?}");
             assert!(left.iter().all(|(name, cursor)| cursors.get(name) == Some(cursor)), "byte {at}: {left:?}");
         }
+    }
+
+    #[test]
+    fn a_place_is_read_again_and_what_another_version_wrote_there_is_none() {
+        let line = |place: &str| {
+            let fields = format!("a\t1.0\t-\tjson-file\t{place}");
+            format!("{fields}\t{:016x}\n", checksum(fields.as_bytes()))
+        };
+        for (text, expected) in
+            [(place(&somewhere()), Some(somewhere())), (String::new(), None), ("/var/log/a 17".to_owned(), None)]
+        {
+            let (cursors, damaged) = read(&line(&text));
+            assert_eq!((cursors["a"].reached.place, damaged), (expected, 0), "{text}");
+        }
+    }
+
+    fn somewhere() -> Place {
+        let end = RecordEnd { inode: 7, offset: 1 << 40, compared: 256, checksum: 0xfe };
+        Place { end, last: marks(-9) }
     }
 
     fn marks(nanos: i64) -> Marks {

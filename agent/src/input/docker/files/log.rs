@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use elkhound_pipeline::flow::receipt::Ledger;
 use memchr::memchr;
 use tracing::warn;
 
@@ -20,6 +21,7 @@ use super::super::ledger::ContainerLedger;
 use super::super::lines::Lines;
 use super::super::multiline::Rule;
 use super::super::partial::{Joiner, Stamps};
+use super::super::place::{Place, Reached, RecordEnd};
 use super::super::position::Marks;
 use super::super::records::{self, Record};
 use super::segments::{self, Segment};
@@ -63,6 +65,14 @@ pub(super) struct Log {
     pub(super) ledger: Arc<ContainerLedger>,
     /// Up to where lines were handed on.
     pub(super) read: Marks,
+    /// Where a restart can go on, once all lines so far are safe.
+    pub(super) place: Option<Place>,
+    /// The place that was noted last.
+    noted: Option<Place>,
+    /// One further on, for when the lines are complete that wait there for others; and how many lines had come by there.
+    next_place: Option<(Place, u64)>,
+    /// The end of the last record, where a restart can find it.
+    end: Option<RecordEnd>,
     limit: usize,
     tty: bool,
     from_end: bool,
@@ -86,8 +96,8 @@ pub(super) struct Reading {
     pub(super) tty: bool,
     /// What is there already is passed over.
     pub(super) from_end: bool,
-    /// Up to where lines are safe.
-    pub(super) read: Marks,
+    /// Up to where it is safe.
+    pub(super) reached: Reached,
     /// How many files dockerd keeps of it, if it rotates them.
     pub(super) files: Option<usize>,
     /// How its lines are joined, if they are.
@@ -97,7 +107,8 @@ pub(super) struct Reading {
 impl Log {
     /// The log at `path`, which need not be there yet.
     pub(super) fn new(path: &Path, layers: Layers, ledger: Arc<ContainerLedger>, reading: Reading) -> Self {
-        let Reading { limit, strip_ansi, tty, from_end, read, files, rule } = reading;
+        let Reading { limit, strip_ansi, tty, from_end, reached, files, rule } = reading;
+        let Reached { marks: read, place } = reached;
         Self {
             path: path.to_owned(),
             segments: VecDeque::new(),
@@ -107,6 +118,10 @@ impl Log {
             layers,
             ledger,
             read,
+            place,
+            noted: place,
+            next_place: None,
+            end: None,
             limit,
             tty,
             from_end,
@@ -188,7 +203,10 @@ impl Log {
 
     fn open_first(&mut self) -> io::Result<()> {
         let mut found = segments::all(&self.path)?;
-        if std::mem::take(&mut self.from_end) {
+        let from_end = std::mem::take(&mut self.from_end);
+        if self.goes_on(&mut found)? {
+            // The files before the place are safe.
+        } else if from_end {
             found.drain(..found.len().saturating_sub(1));
             found.iter_mut().try_for_each(Segment::pass_over)?;
         } else if self.read.is_empty() && self.files.is_some_and(|files| files > 1 && found.len() >= files) {
@@ -196,6 +214,17 @@ impl Log {
         }
         self.segments.extend(found);
         Ok(())
+    }
+
+    /// Goes on where the log was read up to before, if the file that was read is still there as it was; under whatever name, but not compressed.
+    fn goes_on(&mut self, found: &mut Vec<Segment>) -> io::Result<bool> {
+        let Some(Place { end, last }) = self.place else { return Ok(false) };
+        let Some(at) = found.iter().position(|segment| segment.holds(&end)) else { return Ok(false) };
+        found.drain(..at);
+        found[0].go_to(&end)?;
+        self.end = Some(end);
+        self.joiner = Joiner::behind(self.limit, Stamps::Shared, self.read, last);
+        Ok(true)
     }
 
     /// The log was rotated since the file with this `inode` was opened as its newest.
@@ -234,9 +263,50 @@ impl Log {
             records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines))
         };
         self.complain(decoded.corrupt);
-        let rest = &block[decoded.consumed..];
+        let (records, rest) = block.split_at(decoded.consumed);
+        self.note_end(records, rest.len());
         if rest.len() <= RECORD {
             self.carry.extend_from_slice(rest);
+        }
+    }
+
+    /// Takes note of where the last of `records` ends, `rest` bytes before the end of what was read.
+    fn note_end(&mut self, records: &[u8], rest: usize) {
+        let Some(segment) = self.segments.front().filter(|_| !records.is_empty()) else { return };
+        self.end = if segment.is_compressed() {
+            None
+        } else {
+            RecordEnd::of(segment.inode, segment.offset - rest as u64, records)
+        };
+        self.look_for_place();
+    }
+
+    /// Moves the place where a restart can go on: behind the last record, if no line is unfinished and none waits for others there, or
+    /// to where that would have been so without those that are complete by now.
+    fn look_for_place(&mut self) {
+        let (taken, before_waiting) = self.lines.taken();
+        let here = self.end.zip(self.joiner.resting()).map(|(end, last)| (Place { end, last }, taken));
+        let passed = |(_, taken): &(Place, u64)| *taken <= before_waiting;
+        if let Some((place, _)) = here.filter(passed) {
+            (self.place, self.next_place) = (Some(place), None);
+        } else if let Some((place, _)) = self.next_place.filter(passed) {
+            (self.place, self.next_place) = (Some(place), here);
+        } else {
+            self.next_place = self.next_place.or(here);
+        }
+    }
+
+    /// Notes a chunk that ends with the lines that were handed on last; returns its number.
+    pub(super) fn open_chunk(&mut self) -> u64 {
+        self.noted = self.place;
+        self.ledger.open(self.read, self.place)
+    }
+
+    /// Notes the place that was reached, where there are no lines whose receipts would do that.
+    pub(super) fn note_place(&mut self) {
+        if self.lines.is_empty() && self.noted != self.place {
+            let number = self.open_chunk();
+            self.ledger.settled(number);
         }
     }
 
@@ -264,6 +334,7 @@ impl Log {
             self.joiner.flush(&mut self.lines);
         }
         self.lines.finish_overdue();
+        self.look_for_place();
         Step::End
     }
 
@@ -288,6 +359,7 @@ impl Log {
         let mut read = self.read;
         read.advance(&self.lines.marks());
         self.joiner = Joiner::new(self.limit, Stamps::Shared, read);
+        (self.end, self.next_place) = (None, None);
     }
 
     fn has_folder(&self) -> bool {

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
+use super::super::place::RecordEnd;
+
 /// One of the files, open.
 pub(super) struct Segment {
     content: Content,
@@ -77,6 +79,16 @@ impl Segment {
     /// Goes back to the start of a file that was truncated.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         self.seek(SeekFrom::Start(0))
+    }
+
+    /// Whether it is the file that was read up to `end`, and is as it was.
+    pub(super) fn holds(&self, end: &RecordEnd) -> bool {
+        matches!(&self.content, Content::Plain(file) if self.inode == end.inode && end.is_in(file))
+    }
+
+    /// Passes over what stands before `end`.
+    pub(super) fn go_to(&mut self, end: &RecordEnd) -> io::Result<()> {
+        self.seek(SeekFrom::Start(end.offset))
     }
 
     /// Passes over what is there.

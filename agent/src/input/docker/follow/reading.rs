@@ -194,7 +194,7 @@ impl Follower {
         let suppressed = self.screen.take_suppressed();
         if lines.lines.is_empty() && reading.gap.is_none() && suppressed.is_none() {
             self.advance(reading.mode, &lines.marks);
-            let number = self.ledger.open(self.read);
+            let number = self.ledger.open(self.read, None);
             self.ledger.settled(number);
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl Follower {
             suppressed.report(&self.container.name);
         }
         self.ledger.count(&lines, reading.gap.is_some(), suppressed.as_ref());
-        let number = self.ledger.open(self.read);
+        let number = self.ledger.open(self.read, None);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
         let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
         let chunk = LinesChunk { lines, gap, suppressed, layers, prefix, receipt };

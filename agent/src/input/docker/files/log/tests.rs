@@ -31,7 +31,15 @@ impl Folder {
     }
 
     fn open(&self, read: Marks, from_end: bool) -> Log {
-        self.reading(Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end, read, files: None, rule: None })
+        self.reading(Reading {
+            limit: 1 << 20,
+            strip_ansi: false,
+            tty: false,
+            from_end,
+            reached: Reached { marks: read, place: None },
+            files: None,
+            rule: None,
+        })
     }
 
     fn reading(&self, reading: Reading) -> Log {
@@ -72,11 +80,16 @@ fn record(second: u32) -> String {
 
 /// Everything that can be read now.
 fn drain(log: &mut Log) -> Vec<String> {
+    positioned(log).into_iter().map(|(_, _, text)| text).collect()
+}
+
+/// The same, with streams and positions.
+fn positioned(log: &mut Log) -> Vec<(Stream, Position, String)> {
     let mut block = Vec::new();
     while matches!(log.advance(&mut block).unwrap(), Step::Read) {}
     let sealed = log.lines.seal(usize::MAX);
     log.read.advance(&sealed.marks);
-    sealed.lines.iter().map(|line| sealed.text[line.range()].to_owned()).collect()
+    sealed.lines.iter().map(|line| (line.stream, line.position, sealed.text[line.range()].to_owned())).collect()
 }
 
 fn lines(seconds: std::ops::Range<u32>) -> Vec<String> {
@@ -242,7 +255,7 @@ fn first_lines_that_were_rotated_away_are_told_where_the_oldest_file_was_made_by
             strip_ansi: false,
             tty: false,
             from_end: false,
-            read: Marks::default(),
+            reached: Reached::default(),
             files: Some(files),
             rule: None,
         };
@@ -262,7 +275,7 @@ fn a_terminals_lines_end_without_its_carriage_return() {
         strip_ansi: false,
         tty: true,
         from_end: false,
-        read: Marks::default(),
+        reached: Reached::default(),
         files: None,
         rule: None,
     });
@@ -286,3 +299,5 @@ fn what_is_left_is_what_its_files_hold_and_was_not_read() {
     folder.write(14..17);
     assert_eq!(log.left(), 3 * each);
 }
+
+mod restart;
