@@ -1,13 +1,14 @@
 //! The monitoring API of the running agent, asked as pollers, people and Docker's health checks ask it.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Container, Folder, certificates, elkhound_in, eventually, from_rig};
+use crate::harness::{Agent, Container, Folder, WebSocket, certificates, elkhound_in, eventually, from_rig};
 
 /// Makes 2,000 events, drops half of them, and stays.
 const BUSY: &str = "input { generator { count => 2000 id => made } tcp { port => 0 host => \"127.0.0.1\" } } \
@@ -240,8 +241,53 @@ fn containers_are_counted_and_their_lines_can_be_looked_at() {
         events.read_line(&mut event).unwrap();
         let event: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
         assert_eq!(event["container"]["name"], *container.name());
+        let mut socket = WebSocket::open(&address, &format!("/logs/name:{ours}?source=stderr"));
+        let [first, second] = [socket.message(), socket.message()].map(|message| {
+            let number = message.strip_prefix(&format!("{ours}|odd ")).unwrap_or_else(|| panic!("{message}"));
+            number.parse::<u64>().unwrap()
+        });
+        assert_eq!(second, first + 1, "each line is a message");
         let (_, page) = ask(&["--header", "accept: text/html", &format!("http://{address}/")]);
         assert!(page.contains(&format!("<td>{ours}</td>")), "{page}");
         drop(agent);
     }
+}
+
+#[test]
+fn viewers_that_do_not_read_hold_nothing_up_and_are_told_what_they_missed() {
+    const LOGS: usize = 600;
+    const LINES: usize = 100;
+    let folder = Folder::new("api-slow-viewers");
+    let containers = folder.0.join("containers");
+    fs::create_dir(&containers).unwrap();
+    let pipeline = format!(
+        "input {{ docker {{ read => files path => \"{}/*/*-json.log\" }} }} output {{ null {{ }} }}",
+        containers.display()
+    );
+    let (_agent, address) = started("api-slow-viewers", &pipeline, &[]);
+    let mut plain = TcpStream::connect(&address).unwrap();
+    write!(plain, "GET /logs HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut plain = BufReader::new(plain);
+    plain.read_line(&mut String::new()).unwrap();
+    let mut socket = WebSocket::open(&address, "/logs");
+
+    let record = format!(
+        "{{\"log\":\"{}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-21T09:55:00.123456789Z\"}}\n",
+        "x".repeat(200)
+    );
+    for number in 0..LOGS {
+        let id = format!("{number:064x}");
+        let prepared = folder.0.join(&id);
+        fs::create_dir(&prepared).unwrap();
+        fs::write(prepared.join(format!("{id}-json.log")), record.repeat(LINES)).unwrap();
+        fs::rename(&prepared, containers.join(&id)).unwrap();
+    }
+    eventually("all lines", Duration::from_secs(60), || {
+        let stats = document(&format!("http://{address}/_node/stats/events"));
+        if stats["events"]["out"] == LOGS * LINES { Ok(()) } else { Err(stats.to_string()) }
+    });
+
+    let told = "lines were left out here";
+    assert!(plain.lines().any(|line| line.unwrap().contains(told)));
+    while !socket.message().contains(told) {}
 }

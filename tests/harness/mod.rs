@@ -16,6 +16,7 @@ mod once;
 mod proxy;
 mod scenario;
 mod shipment;
+mod websocket;
 mod world;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
 pub(crate) use proxy::Proxy;
 pub(crate) use scenario::{Difference, Running, Scenario};
 pub(crate) use shipment::{Printed, Shipment, data_folder};
+pub(crate) use websocket::WebSocket;
 pub(crate) use world::{Clock, Names};
 
 /// A setting that `with-rig` passes on.
