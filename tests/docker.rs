@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Container, Engine, Folder, Printed, Shipment, certificates, eventually};
+use crate::harness::{Container, Engine, Folder, Journal, Printed, Shipment, certificates, eventually};
 
 /// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
 fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
@@ -518,4 +518,27 @@ fn an_engine_is_read_over_plain_tcp_with_the_log_driver_local() {
     shipment.until_printed("last", Duration::from_secs(60));
     shipment.stop();
     assert_eq!(shipment.messages(), ["first", &"y".repeat(40_960), "last"]);
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn lines_that_the_engine_keeps_in_the_journal_are_whole_and_go_on_after_a_restart() {
+    let _journal = Journal::start();
+    let mut shipment = Shipment::start("journald", "auto", "");
+    // In one go: the journal's pieces have stamps of their own, and belong together when they are close.
+    let long = r#"awk 'BEGIN { line = sprintf("%40000s", ""); gsub(" ", "y", line); print line }'"#;
+    let script = format!("{long}; {}", numbered(600, 20));
+    let container = run(&shipment, &["--log-driver=journald".into()], &script);
+    shipment.until_printed("line 200", Duration::from_secs(60));
+    shipment.stop();
+    shipment.restart("auto", "");
+    container.wait();
+    shipment.until_printed("line 600", Duration::from_secs(60));
+    shipment.stop();
+    assert_eq!(shipment.numbers(), (1..=600).collect::<Vec<u64>>());
+    let printed = shipment.printed();
+    assert_eq!(printed.iter().filter(|line| line.stream() == "stderr").count(), 60);
+    let long = printed.iter().filter(|line| line.number().is_none());
+    let long: Vec<(usize, &str)> = long.map(|line| (line.message().len(), line.timestamp())).collect();
+    assert!(matches!(long[..], [(40_000, _)]), "{long:?}");
 }

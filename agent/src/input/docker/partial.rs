@@ -4,7 +4,7 @@
 //! line goes on in the next message *of the same stream*, which has the same stamp (json-file, local). A shorter message without an
 //! end of line is always the end: the program died in the middle of a line, or it is the driver `local` of
 //! Docker 20.10, which loses the line feed behind the last piece. journald stamps each piece by itself, so there only the length and a
-//! small distance in time tell; an empty last piece is lost there by the engine.
+//! distance in time of less than a second tell; an empty last piece is lost there by the engine.
 //!
 //! What it promises: bytes are joined before anybody looks for characters in them; streams never mix; a line longer than the limit
 //! is cut there, marked, and its rest is passed over.
@@ -32,8 +32,9 @@ impl Stamps {
     }
 }
 
-/// The most nanoseconds between two pieces of a line that have their own stamps.
-const OWN_STAMPS_APART: i64 = 100_000_000;
+/// The most nanoseconds between two pieces of a line that have their own stamps. A busy host takes its time between them; and what is joined wrongly, if
+/// it comes within this time, is only the line behind one whose length is a multiple of a piece's, for of that one the engine has lost the end.
+const OWN_STAMPS_APART: i64 = 1_000_000_000;
 
 /// Joins one container's messages.
 #[derive(Debug)]
