@@ -471,15 +471,16 @@ fn a_container_at_full_speed_does_not_keep_another_one_waiting() {
 
 #[test]
 #[ignore = "needs the rig: make test"]
-fn a_container_asks_by_filebeats_labels_for_its_lines_to_be_joined_or_read_as_json() {
+fn a_container_asks_by_filebeats_labels_for_its_lines_to_be_joined_or_left_out_or_read_as_json() {
     for (number, (read, options)) in
         [("api", &[][..]), ("api", &rotated("1m", 2)), ("auto", &[])].into_iter().enumerate()
     {
         let mut shipment = Shipment::start(&format!("hints-{number}"), read, "");
-        let labels = ["--label=co.elastic.logs/multiline.pattern=^\\s", "--label=co.elastic.logs/multiline.timeout=1s"];
-        let options: Vec<String> = labels.iter().map(|label| (*label).to_owned()).chain(options.to_vec()).collect();
+        let labels = ["multiline.pattern=^\\s", "multiline.timeout=1s", "exclude_lines=^noise, ^more noise"];
+        let labels = labels.map(|label| format!("--label=co.elastic.logs/{label}"));
+        let options: Vec<String> = labels.into_iter().chain(options.to_vec()).collect();
         // It lives on: the last event is complete because nothing more comes.
-        let script = "echo 'error: one'; echo '  at a'; echo '  at b'; echo aside >&2; echo two; sleep 1000";
+        let script = "echo noise; echo 'error: one'; echo '  at a'; echo '  at b'; echo aside >&2; echo more noise; echo two; sleep 1000";
         let joined = run(&shipment, &options, script);
         shipment.until_printed("\"two\"", Duration::from_secs(60));
         shipment.until_printed("aside", Duration::from_secs(60));

@@ -34,6 +34,7 @@ pub(crate) mod input {
         pub(crate) mod multiline;
         pub(crate) mod object;
         pub(crate) mod partial;
+        pub(crate) mod picks;
         pub(crate) mod position;
         pub(crate) mod records;
         pub(crate) mod screen;

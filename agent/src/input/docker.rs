@@ -61,9 +61,11 @@
 //!   every ten while it is silent, and not followed.
 //! - `json.keys_under_root`, `json.overwrite_keys`, `json.add_error_key`, `json.message_key`: a line that is a JSON object becomes fields, below `[json]` or, with
 //!   `keys_under_root`, the event's own. Fields that tell which container it is stay as they are.
+//! - `include_lines`, `exclude_lines` (patterns, with commas between; `\x2c` for a comma of a pattern's own): only lines that one of the former matches are sent, and none that
+//!   one of the latter matches. Lines that are joined count as one. What is left out here is counted nowhere, for the container has asked for it.
 //! - `enabled`: see below.
 //!
-//! A container is not trusted: a pattern that costs too much does not match, and no label names a file, an output or code. What can't be
+//! A container is not trusted: a pattern that costs too much does not match (nor does it leave a line out), and no label names a file, an output or code. What can't be
 //! heeded, such as `module` and `processors`, is said once for each container.
 //!
 //! ## Left out
@@ -133,6 +135,7 @@ mod metadata;
 mod multiline;
 mod object;
 mod partial;
+mod picks;
 mod place;
 pub(in crate::input) mod position;
 mod records;

@@ -332,7 +332,7 @@ impl Files {
         let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule };
         Followed {
             log: Log::new(path, layers, ledger, reading),
-            screen: Screen::new(self.wanted.streams(container), self.rate_limit),
+            screen: Screen::new(self.wanted.streams(container), hints.picks, self.rate_limit),
             name: container.name.clone(),
             prefix: IdPrefix::new(&container.id),
             source: source_number(&container.id),

@@ -6,6 +6,7 @@
 //! | `json.keys_under_root` | the object's fields are the event's own; otherwise they are below `json` |
 //! | `json.overwrite_keys` | then they win over `message` and the time that the event has |
 //! | `json.add_error_key` | a line that is no object gets `error.message` and `error.type` |
+//! | `include_lines`, `exclude_lines` | only these lines are sent, and none of those (see `picks`) |
 //! | `json.message_key` | this field is the `message` as well |
 //!
 //! A container is not trusted: sizes and times are bounded, a pattern that costs too much does not match, and no label names a file, an output
@@ -20,6 +21,7 @@ use elkhound_pipeline::regex::{Flags, Regex};
 use tracing::warn;
 
 use super::multiline::Rule;
+use super::picks::Picks;
 
 /// What labels of hints begin with.
 const PREFIX: &str = "co.elastic.logs/";
@@ -38,8 +40,6 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("module", "read the lines by filters of the pipeline"),
     ("processors", "change events by filters of the pipeline"),
     ("raw", "write the pipeline's own configuration"),
-    ("include_lines", "drop events by a condition in the pipeline"),
-    ("exclude_lines", "drop events by a condition in the pipeline"),
     ("pipeline", "set `pipeline` in the output"),
 ];
 
@@ -50,6 +50,8 @@ pub(crate) struct Hints {
     pub(crate) multiline: Option<Arc<Rule>>,
     /// Its lines are read as JSON.
     pub(crate) json: Option<Json>,
+    /// Only some of its lines are sent.
+    pub(crate) picks: Option<Arc<Picks>>,
 }
 
 /// How lines are read as JSON.
@@ -94,8 +96,24 @@ impl Hints {
             Some(pattern) => rule(pattern, value, max_bytes, &mut said).map(Arc::new),
             None => None,
         };
-        (Self { multiline, json: json(value) }, said)
+        let picks = picks(value, &mut said).map(Arc::new);
+        (Self { multiline, json: json(value), picks }, said)
     }
+}
+
+fn picks<'a>(value: impl Fn(&str) -> Option<&'a str>, said: &mut Vec<String>) -> Option<Picks> {
+    let lists = ["include_lines", "exclude_lines"].map(value);
+    if lists.iter().flatten().any(|list| list.len() > PATTERN) {
+        said.push(format!(
+            "{PREFIX}include_lines or exclude_lines is longer than {PATTERN} bytes; no line is left out"
+        ));
+        return None;
+    }
+    let [include, exclude] = lists;
+    Picks::of(include, exclude).unwrap_or_else(|(name, reason)| {
+        said.push(format!("{PREFIX}{name} can't be read: {reason}; no line is left out"));
+        None
+    })
 }
 
 fn rule<'a>(
@@ -219,6 +237,8 @@ mod tests {
             (&[("multiline.pattern", "x"), ("multiline.match", "around")], "around"),
             (&[("multiline.pattern", "x"), ("multiline.timeout", "soon")], "soon"),
             (&[("multiline.pattern", "x"), ("multiline.max_lines", "-1")], "-1"),
+            (&[("include_lines", "(")], "include_lines can't be read"),
+            (&[("exclude_lines", long.as_str())], "no line is left out"),
             (&[("raw", "[{}]")], "raw is not heeded"),
             (&[("processors.1.dissect.tokenizer", "%{a}")], "by filters"),
         ] {

@@ -1,6 +1,7 @@
-//! What is left out of a container's log although it was read: lines of a stream that no filter wants, and lines beyond the container's rate.
+//! What is left out of a container's log although it was read: lines of a stream that no filter wants, those that the container itself does not want to have
+//! sent, and lines beyond its rate.
 //!
-//! Both are left out only after their place in the log is known, so the cursor passes them as it passes lines that were sent. The rate is
+//! All are left out only after their place in the log is known, so the cursor passes them as it passes lines that were sent. The rate is
 //! counted in the seconds of the lines' own stamps: a log that was written slowly and is read late is not too fast.
 //!
 //! What it promises: what the rate suppresses is counted and told, by a warning and by an event of its own behind the second or the chunk in which it was.
@@ -10,12 +11,14 @@ use std::time::Duration;
 
 use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::map::Map;
+use elkhound_pipeline::regex::Scratch;
 use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::lines::{Line, Sealed};
+use super::picks::Picks;
 use super::position::{Position, Stream};
 
 /// How long suppressed lines wait to be told together with later ones.
@@ -25,6 +28,7 @@ const TOGETHER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     streams: [bool; 2],
+    picks: Option<Arc<Picks>>,
     rate: Option<Rate>,
 }
 
@@ -59,16 +63,20 @@ impl Suppressed {
 }
 
 impl Screen {
-    /// Lets pass these streams, by [`Stream::index`], and so many lines a second; 0 for any number.
-    pub(crate) fn new(streams: [bool; 2], limit: u64) -> Self {
+    /// Lets pass these streams, by [`Stream::index`], of them these lines, and so many a second; 0 for any number.
+    pub(crate) fn new(streams: [bool; 2], picks: Option<Arc<Picks>>, limit: u64) -> Self {
         let rate = (limit > 0).then_some(Rate { limit, second: i64::MIN, lines: 0, untold: None });
-        Self { streams, rate }
+        Self { streams, picks, rate }
     }
 
     /// Takes out of `sealed` what is left out.
     pub(crate) fn pass(&mut self, sealed: &mut Sealed) {
         if self.streams != [true; 2] {
             sealed.lines.retain(|line| self.streams[line.stream.index()]);
+        }
+        if let Some(picks) = &self.picks {
+            let (text, mut scratch) = (Arc::clone(&sealed.text), Scratch::default());
+            sealed.lines.retain(|line| picks.take(&text[line.range()], &mut scratch));
         }
         if let Some(rate) = &mut self.rate {
             sealed.lines.retain(|line| rate.takes(line));
@@ -176,17 +184,25 @@ mod tests {
     #[test]
     fn a_stream_that_no_filter_wants_is_left_out_and_its_mark_stays() {
         let mut sealed = lines([(Stream::Stdout, 1), (Stream::Stderr, 2)]);
-        let mut screen = Screen::new([false, true], 0);
+        let mut screen = Screen::new([false, true], None, 0);
         screen.pass(&mut sealed);
         assert_eq!(sealed.lines.iter().map(|line| line.stream).collect::<Vec<_>>(), [Stream::Stderr]);
         assert!(sealed.marks.of(Stream::Stdout).is_some());
         assert_eq!((screen.take_suppressed(), screen.due()), (None, None));
     }
 
+    #[test]
+    fn a_line_that_its_container_does_not_want_is_left_out_and_its_mark_stays() {
+        let mut sealed = lines([(Stream::Stdout, 1), (Stream::Stderr, 2)]);
+        let picks = Picks::of(None, Some("^x$")).unwrap().map(Arc::new);
+        Screen::new([true; 2], picks, 1).pass(&mut sealed);
+        assert!(sealed.lines.is_empty() && sealed.marks.of(Stream::Stderr).is_some());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_second_of_the_log_lets_pass_so_many_lines_and_the_others_are_told_together() {
         const SECOND: i64 = 1_000_000_000;
-        let mut screen = Screen::new([true; 2], 2);
+        let mut screen = Screen::new([true; 2], None, 2);
         let first = lines([0, 1, 2, 3].map(|nanos| (Stream::Stdout, nanos)));
         assert_eq!(passed(&mut screen, first), [0, 1]);
         assert_eq!(screen.take_suppressed(), None, "it waits for more");
@@ -207,7 +223,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_backlog_that_was_written_slowly_passes_whole() {
-        let mut screen = Screen::new([true; 2], 1);
+        let mut screen = Screen::new([true; 2], None, 1);
         let backlog = lines((0..100).map(|second| (Stream::Stdout, second * 1_000_000_000)));
         assert_eq!(passed(&mut screen, backlog).len(), 100);
     }

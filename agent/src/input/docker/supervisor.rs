@@ -327,15 +327,16 @@ async fn follow(
     shared.cursors.describe(&container, "api");
     let describer = Arc::clone(shared);
     let describe = Arc::new(move |container: &Container| (describer.describe)(&host, container));
+    let hints = shared.hints_of(&container);
     let follower = Follower {
         layers: describe(&container),
         ledger: Arc::new(ContainerLedger::new(&id, Arc::clone(&shared.cursors))),
         described,
         engine: session.engine,
-        hints: shared.hints_of(&container),
         waits: false,
         troubles: 0,
-        screen: Screen::new(shared.wanted.streams(&container), shared.rate_limit),
+        screen: Screen::new(shared.wanted.streams(&container), hints.picks.clone(), shared.rate_limit),
+        hints,
         unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
         unreadable: false,
         gaps: (0, None),

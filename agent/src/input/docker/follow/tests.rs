@@ -183,7 +183,7 @@ impl Work {
             troubles: 0,
             hints: Hints::default(),
             waits: false,
-            screen: Screen::new([true; 2], 0),
+            screen: Screen::new([true; 2], None, 0),
             unreadable: false,
             gaps: (0, None),
             turns: turns(),

@@ -1,0 +1,86 @@
+//! Which of its lines a container wants to have sent: its hints `include_lines` and `exclude_lines`, lists of patterns with commas between, as Filebeat has them.
+//!
+//! What it promises: with `include_lines` only lines are sent that one of its patterns matches, and of these none that one of `exclude_lines` does. A container is
+//! not trusted with the host's time: a pattern that costs too much for a line leaves that line in.
+
+use elkhound_pipeline::regex::{Budget, Flags, Regex, Scratch};
+
+/// What one match may cost.
+const BUDGET: Budget = Budget::from_millis(20);
+
+/// The most patterns of a list.
+const PATTERNS: usize = 32;
+
+/// The patterns of one container.
+#[derive(Debug)]
+pub(crate) struct Picks {
+    include: Vec<Regex>,
+    exclude: Vec<Regex>,
+}
+
+impl Picks {
+    /// Those of the lists `include` and `exclude`, if there are any.
+    ///
+    /// # Errors
+    /// The name of the list that can't be read, and why.
+    pub(crate) fn of(include: Option<&str>, exclude: Option<&str>) -> Result<Option<Self>, (&'static str, String)> {
+        let patterns = |name, list| patterns(list).map_err(|reason| (name, reason));
+        let picks = Self { include: patterns("include_lines", include)?, exclude: patterns("exclude_lines", exclude)? };
+        Ok(Some(picks).filter(|picks| !(picks.include.is_empty() && picks.exclude.is_empty())))
+    }
+
+    /// Whether the line is to be sent.
+    pub(crate) fn take(&self, line: &str, scratch: &mut Scratch) -> bool {
+        let mut any = |patterns: &[Regex], undecided| {
+            patterns.iter().any(|pattern| pattern.is_match(line, scratch, BUDGET).unwrap_or(undecided))
+        };
+        (self.include.is_empty() || any(&self.include, true)) && !any(&self.exclude, false)
+    }
+}
+
+fn patterns(list: Option<&str>) -> Result<Vec<Regex>, String> {
+    let written = list.into_iter().flat_map(|list| list.split(',')).map(str::trim).filter(|text| !text.is_empty());
+    let mut patterns = Vec::new();
+    for pattern in written {
+        if patterns.len() == PATTERNS {
+            return Err(format!("more than {PATTERNS} patterns"));
+        }
+        patterns.push(Regex::new(pattern, Flags::default()).map_err(|error| error.to_string())?);
+    }
+    Ok(patterns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken<'a>(include: Option<&str>, exclude: Option<&str>, lines: &[&'a str]) -> Vec<&'a str> {
+        let picks = Picks::of(include, exclude).unwrap().unwrap();
+        let mut scratch = Scratch::default();
+        lines.iter().copied().filter(|line| picks.take(line, &mut scratch)).collect()
+    }
+
+    #[test]
+    fn lines_are_included_first_and_then_excluded() {
+        let lines = ["ERR one", "WARN two", "DBG three", "ERR known"];
+        assert_eq!(taken(Some("^ERR, ^WARN"), None, &lines), ["ERR one", "WARN two", "ERR known"]);
+        assert_eq!(taken(None, Some("^DBG"), &lines), ["ERR one", "WARN two", "ERR known"]);
+        assert_eq!(taken(Some("^ERR,^WARN"), Some("known$"), &lines), ["ERR one", "WARN two"]);
+    }
+
+    #[test]
+    fn a_pattern_that_costs_too_much_leaves_the_line_in() {
+        let costly = format!("{}!", "a".repeat(4000));
+        let hard = r"^(a|aa)+\1*$";
+        let kept = taken(None, Some(hard), &[&costly]).len() + taken(Some(hard), None, &[&costly]).len();
+        assert_eq!(kept, 2);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_with_its_list() {
+        assert!(Picks::of(None, Some(" , ")).unwrap().is_none());
+        assert_eq!(Picks::of(Some("("), None).unwrap_err().0, "include_lines");
+        let many = vec!["x"; PATTERNS + 1].join(",");
+        assert_eq!(Picks::of(None, Some(&many)).unwrap_err(), ("exclude_lines", "more than 32 patterns".to_owned()));
+    }
+}
