@@ -256,7 +256,7 @@ fn containers_are_counted_and_their_lines_can_be_looked_at() {
 #[test]
 fn viewers_that_do_not_read_hold_nothing_up_and_are_told_what_they_missed() {
     const LOGS: usize = 600;
-    const LINES: usize = 100;
+    const LINES: usize = 200;
     let folder = Folder::new("api-slow-viewers");
     let containers = folder.0.join("containers");
     fs::create_dir(&containers).unwrap();
