@@ -7,7 +7,7 @@ mod hot;
 
 use std::process::ExitCode;
 
-use agent::{disk_queue, input, output};
+use agent::{input, output};
 use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 

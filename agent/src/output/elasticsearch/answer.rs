@@ -1,24 +1,26 @@
 //! The answer to a `_bulk` request, trimmed by [`FILTER_PATH`]: whether anything went wrong, and each item's status and error.
+//!
+//! It is read as a stream of tokens: an item becomes an [`Item`] as it comes by, and no tree is made of the answer. Of an item that went well nothing is copied.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
-use std::collections::HashMap;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// Asks Elasticsearch for no more than is read here; the number and the order of items stay.
 pub(crate) const FILTER_PATH: &str = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*._index";
 
 /// What happened to one item.
-#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Item {
     /// HTTP status of this item.
     pub(crate) status: u16,
     /// Whether a new document was asked for, so that a conflict means that it is there.
-    #[serde(skip)]
     pub(crate) create: bool,
-    /// The index it was meant for.
-    #[serde(default, rename = "_index")]
+    /// The index it was meant for; empty when it went well.
     pub(crate) index: String,
     /// What went wrong.
-    #[serde(default)]
     pub(crate) error: Option<ItemError>,
 }
 
@@ -53,7 +55,48 @@ pub(crate) enum Answer {
 struct Written {
     errors: bool,
     #[serde(default)]
-    items: Vec<HashMap<String, Item>>,
+    items: Vec<One>,
+}
+
+/// An item as it stands below the name of its action.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    status: u16,
+    #[serde(default, rename = "_index", borrow)]
+    index: Cow<'a, str>,
+    #[serde(default)]
+    error: Option<ItemError>,
+}
+
+/// Reads an item from the tokens of its object, which has one entry.
+struct Named;
+
+impl<'a> Visitor<'a> for Named {
+    type Value = Option<Item>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an item below the name of its action")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let Some((Key(action), Fields { status, index, error })) = map.next_entry()? else { return Ok(None) };
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        let index = if (200..300).contains(&status) { String::new() } else { index.into_owned() };
+        Ok(Some(Item { status, create: action == "create", index, error }))
+    }
+}
+
+/// The name of an action; borrowed, but for one that is written with escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What stands at the place of an item: nothing, where the object there is empty.
+struct One(Option<Item>);
+
+impl<'a> Deserialize<'a> for One {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Named).map(Self)
+    }
 }
 
 /// Reads an answer to a request of `expected` items.
@@ -69,16 +112,11 @@ pub(crate) fn parse(bytes: &[u8], expected: usize) -> Result<Answer, String> {
     if !written.errors {
         return Ok(Answer::AllDone);
     }
-    let items: Vec<Item> = written.items.into_iter().filter_map(named).collect();
+    let items: Vec<Item> = written.items.into_iter().filter_map(|One(item)| item).collect();
     if items.len() != expected {
         return Err(format!("the answer has {} items for a request of {expected}", items.len()));
     }
     Ok(Answer::Items(items))
-}
-
-/// An item stands below the name of its action.
-fn named(item: HashMap<String, Item>) -> Option<Item> {
-    item.into_iter().next().map(|(action, item)| Item { create: action == "create", ..item })
 }
 
 /// The usual case, told from the head and the end of the answer without parsing thousands of items: no errors, and not cut off.
@@ -103,8 +141,20 @@ mod tests {
     fn items_keep_their_order() {
         let text = br#"{"errors":true,"items":[{"create":{"status":201,"_index":"a"}},{"create":{"status":400,"_index":"a","error":{"type":"t","reason":"r"}}}]}"#;
         let Ok(Answer::Items(items)) = parse(text, 2) else { panic!("not parsed") };
-        assert_eq!(items[0].status, 201);
+        assert_eq!(items[0], Item { status: 201, create: true, ..Item::default() });
+        assert_eq!((items[1].index.as_str(), items[1].status), ("a", 400));
         assert_eq!(items[1].error, Some(ItemError { kind: "t".into(), reason: "r".into() }));
+    }
+
+    #[test]
+    fn odd_answers_are_read_as_they_stand() {
+        let one = |item: &str| parse(format!(r#"{{"errors":true,"items":[{item}]}}"#).as_bytes(), 1);
+        let Ok(Answer::Items(items)) = one(r#"{"\u0063reate":{"_index":"\u00e9","status":404},"more":[1]}"#) else {
+            panic!("not parsed")
+        };
+        assert_eq!(items, [Item { status: 404, create: true, index: "é".into(), error: None }]);
+        assert_eq!(one("{}"), Err("the answer has 0 items for a request of 1".into()));
+        assert!(one(r#"{"create":7}"#).is_err() && one("[]").is_err());
     }
 
     #[test]
