@@ -1,13 +1,15 @@
 //! What operators read: commands that exist, pipelines that are no mistake, files that are there, messages that are said.
 //!
-//! A command of elkhound's is given to it with `--help` behind it, which ends it once all before was understood. Of other commands it is seen whether their files
-//! are there; the stacks and scripts themselves are run in `deploy.rs`.
+//! A command of elkhound's is given to it with `--help` behind it, which ends it once all before was understood, and of other commands it is seen whether their
+//! files are there. That needs no rig; where there is one, `running` runs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{Folder, elkhound, output_of, repository};
+
+mod running;
 
 /// A document for operators.
 struct Page {
