@@ -1,17 +1,25 @@
 //! The name that was probably meant. Silence is better than a bad guess, so only near names are suggested.
 
-/// The one of `known` that is nearest to `name`, when it is near enough: one slip of the pen for every three letters.
+/// The one of `known` that is nearest to `name`, when it is near enough: one slip of the pen in a short word, three in a long one.
 pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
     if name.len() > 64 {
         return None;
     }
-    let limit = name.len().div_ceil(3).min(3);
     let ranked = known.into_iter().map(|candidate| (distance(&name, candidate), candidate));
     ranked
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, candidate)| *distance <= slips(name.len().min(candidate.len())))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// How many slips a word of so many letters may have.
+fn slips(letters: usize) -> usize {
+    match letters {
+        0..4 => 1,
+        4..9 => 2,
+        _ => 3,
+    }
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other.
@@ -52,6 +60,8 @@ mod tests {
     fn other_words_are_not() {
         assert_eq!(near("elasticsearch", FILTERS), None);
         assert_eq!(near("xyz", FILTERS), None);
+        assert_eq!(near("cluster", ["user"]), None);
+        assert_eq!(near("SURICATA", ["URIPATH"]), None);
         assert_eq!(near("", FILTERS), None);
         assert_eq!(near(&"m".repeat(10_000), FILTERS), None);
     }

@@ -203,17 +203,25 @@ fn is_field_reference(text: &str) -> bool {
 /// How many words are told when one of them is expected.
 const TOLD: usize = 12;
 
+/// One of some words; where they are all numbers, one of those, without quotes.
 fn one_of(names: &'static [&'static str], value: Value) -> Coerced {
-    let value = single(value, "one word")?;
-    match value.as_ref().and_then(Value::as_str) {
-        Some(text) if names.contains(&text) => Ok(value),
+    let numbers = names.iter().all(|name| name.parse::<i64>().is_ok());
+    let value = single(value, if numbers { "one number" } else { "one word" })?;
+    let word = value.as_ref().and_then(|value| match &value.kind {
+        ValueKind::Number(number) => Some(number.text.as_str()).filter(|_| numbers),
+        _ => value.as_str().filter(|_| !numbers),
+    });
+    match word {
+        Some(word) if names.contains(&word) => Ok(value),
         _ => {
-            let found = value.map_or("an empty list".to_owned(), |value| value.text());
+            let found = value.as_ref().map_or("an empty list".to_owned(), Value::text);
+            let quoted = numbers && value.is_some_and(|value| value.as_str().is_some());
+            let found = if quoted { format!("\"{found}\"") } else { found };
             let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
             let more = names.len().saturating_sub(TOLD);
             let more = if more > 0 { format!(" or one of {more} others") } else { String::new() };
             let message = format!("expected {}{more}, found `{found}`", told.join(" or "));
-            Err(Wrong { message, meant: suggest::near(&found, names.iter().copied()) })
+            Err(Wrong { message, meant: suggest::near(&found, names.iter().copied()).filter(|_| !numbers) })
         }
     }
 }
@@ -284,6 +292,20 @@ mod tests {
         let expected =
             [Some(500), Some(10_240), Some(180_000_000), Some(1536), Some(10_485_760), Some(5), None, None, None];
         assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn numbers_to_choose_from_have_no_quotes() {
+        let levels = OptionKind::OneOf(&["0", "1", "9"]);
+        let value = |kind| Value { kind, span: crate::ast::Span::new(0, 0) };
+        let number = |integer: i64| {
+            value(ValueKind::Number(Number { value: NumberValue::Integer(integer), text: integer.to_string() }))
+        };
+        assert_eq!(coerce(levels, number(9)), Ok(Some(number(9))));
+        let refused = |value| coerce(levels, value).unwrap_err();
+        assert_eq!(refused(value(ValueKind::String("9".into()))).message, "expected `0` or `1` or `9`, found `\"9\"`");
+        assert_eq!(refused(number(10)).meant, None);
+        assert!(coerce(OptionKind::OneOf(&["none", "9"]), number(9)).is_err());
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl Parser<'_> {
             return false;
         }
         let next = self.lexer.slice(Span::new(string.end, self.end())).chars().next();
-        let sticks =
-            next.is_some_and(|next| !next.is_whitespace() && !matches!(next, '"' | '\'' | ',' | ';' | '=' | ':' | '#'));
+        let closes = |next| matches!(next, '"' | '\'' | ',' | ';' | '=' | ':' | '#' | '}' | ']' | ')');
+        let sticks = next.is_some_and(|next| !next.is_whitespace() && !closes(next));
         sticks || self.lexer.slice(string).contains('\n')
     }
 
@@ -185,11 +185,18 @@ impl Parser<'_> {
         }
     }
 
-    /// The bareword or number before this place and all that sticks to it.
+    /// The bareword or number before this place and all that sticks to it, references as `%{NAME}` whole.
     fn sticking(&self) -> &str {
         let rest = self.lexer.slice(Span::new(self.bare.start, self.end()));
         let ends = |next: char| next.is_whitespace() || matches!(next, ',' | ']' | '}' | '"' | '\'' | '#' | '{' | ')');
-        rest.split(ends).next().unwrap_or_default()
+        let (mut inside, mut before) = (false, ' ');
+        let end = rest.find(|next: char| {
+            let ended = if inside { next == '\n' } else { ends(next) && !(next == '{' && matches!(before, '%' | '$')) };
+            inside = (inside && next != '}') || (next == '{' && !ended);
+            before = next;
+            ended
+        });
+        &rest[..end.unwrap_or(rest.len())]
     }
 
     fn end(&self) -> u32 {

@@ -266,7 +266,13 @@ impl Parser<'_> {
             let name = self.lexer.slice(key.span).to_owned();
             let found = self.describe(token);
             let message = format!("expected `=>` after {name}, found {found}");
-            self.report(Diagnostic::error("missing-arrow", token.span, message));
+            let mistake = Diagnostic::error("missing-arrow", token.span, message);
+            self.report(match token.kind {
+                TokenKind::CloseBrace | TokenKind::Other(',') => {
+                    mistake.with_help(format!("braces are for names and values; a list stands in brackets: [{name}]"))
+                }
+                _ => mistake,
+            });
         }
         self.skip_in_hash();
     }
@@ -282,7 +288,7 @@ impl Parser<'_> {
                 self.lexer.skip();
                 return;
             }
-            TokenKind::Word if text.len() == 1 => {
+            TokenKind::Word if text.len() == 1 && self.bare.end != token.span.start => {
                 let mistake = Diagnostic::error("one-letter", token.span, format!("the one letter `{text}` is no key"));
                 self.report(
                     mistake.with_help(format!("a word without quotes has two letters or more: write \"{text}\"")),

@@ -109,6 +109,13 @@ const OPTIONS: &[OptionSpec] = &[
         help: "fields that a capture replaces",
     },
     OptionSpec {
+        name: "pattern",
+        kind: OptionKind::Obsolete("write `match => { \"message\" => … }`"),
+        default: "",
+        required: false,
+        help: "old name",
+    },
+    OptionSpec {
         name: "pattern_definitions",
         kind: OptionKind::Hash,
         default: "{}",
@@ -188,8 +195,8 @@ fn build(options: &mut Options<'_>, setup: &Setup<'_>) -> Option<Box<dyn Filter>
             let text = written.text();
             match Pattern::compile(&text, &expander, target.as_deref(), &overwrite) {
                 Ok(pattern) => compiled.push(pattern),
-                Err(mistake) => {
-                    options.fail_at(mistake.place_in(written, &text), &mistake.message, &mistake.help);
+                Err(mistakes) => {
+                    mistakes.iter().for_each(|mistake| mistake.report(written, &text, options));
                     sound = false;
                 }
             }
@@ -241,6 +248,10 @@ struct Mistake {
 }
 
 impl Mistake {
+    fn report(&self, written: &Setting, text: &str, options: &mut Options<'_>) {
+        options.fail_at(self.place_in(written, text), &self.message, &self.help);
+    }
+
     /// Where it is in a pattern as written: at the reference, unless that stands in another pattern.
     fn place_in(&self, written: &Setting, text: &str) -> Span {
         let reference = self.name.as_ref().map(|name| format!("%{{{name}"));
@@ -435,7 +446,7 @@ impl Pattern {
         expander: &Expander,
         target: Option<&str>,
         overwrite: &[String],
-    ) -> Result<Self, Mistake> {
+    ) -> Result<Self, Vec<Mistake>> {
         let (regex, names) = expander.compile(written)?;
         let mut captures = Vec::new();
         for (full, numbers) in named(&regex, &names) {
@@ -448,7 +459,7 @@ impl Pattern {
         Ok(Self { regex, captures })
     }
 
-    fn never(expander: &Expander) -> Result<Self, Mistake> {
+    fn never(expander: &Expander) -> Result<Self, Vec<Mistake>> {
         let (regex, _) = expander.compile("(?!)")?;
         Ok(Self { regex, captures: Vec::new() })
     }

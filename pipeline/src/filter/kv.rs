@@ -99,8 +99,10 @@ const OPTIONS: &[OptionSpec] = &[
     ),
     optional("transform_key", TRANSFORM, "", "letter case of keys"),
     optional("transform_value", TRANSFORM, "", "letter case of values"),
+    optional("trim", OptionKind::Obsolete("write `trim_value`"), "", "old name"),
     optional("trim_key", OptionKind::String, "", "characters to take off both ends of keys"),
     optional("trim_value", OptionKind::String, "", "characters to take off both ends of values"),
+    optional("trimkey", OptionKind::Obsolete("write `trim_key`"), "", "old name"),
     optional("value_split", OptionKind::String, "=", "characters between key and value"),
     optional("value_split_pattern", OptionKind::String, "", "what is between key and value, as a regular expression"),
     optional(
@@ -158,14 +160,19 @@ fn scanner(options: &mut Options<'_>) -> Option<Scanner> {
         lenient: options.text_or("whitespace", "lenient") == "lenient",
         brackets: options.boolean("include_brackets", true),
     };
-    let place = if splits.field_pattern.is_some() { "field_split_pattern" } else { "value_split_pattern" };
+    let place = match (&splits.field_pattern, &splits.value_pattern) {
+        (Some(_), _) => "field_split_pattern",
+        (None, Some(_)) => "value_split_pattern",
+        _ if options.was_set("field_split") => "field_split",
+        _ => "value_split",
+    };
     reported(Scanner::new(&splits), options, place)
 }
 
 fn cleaner(options: &mut Options<'_>, trim: &str, remove: &str, transform: &str) -> Option<Cleaner> {
     let letters = options.text(transform).and_then(|name| Letters::parse(&name));
     let cleaner = Cleaner::new(options.text(trim).as_deref(), options.text(remove).as_deref(), letters);
-    reported(cleaner, options, trim)
+    reported(cleaner, options, if options.was_set(trim) { trim } else { remove })
 }
 
 fn reported<T>(result: Result<T, RegexError>, options: &mut Options<'_>, place: &str) -> Option<T> {

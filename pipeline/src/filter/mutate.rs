@@ -70,6 +70,13 @@ const OPTIONS: &[OptionSpec] = &[
     pairs("join", "field → text put between the elements of its list"),
     fields("lowercase", "fields whose text is put in lower case"),
     pairs("merge", "field → fields that are added to it"),
+    OptionSpec {
+        name: "remove",
+        kind: OptionKind::Obsolete("write `remove_field`"),
+        default: "",
+        required: false,
+        help: "old name",
+    },
     pairs("rename", "field → its new name"),
     pairs("replace", "field → its new text, also when it is missing"),
     pairs("split", "field → text at which it is split into a list"),

@@ -6,11 +6,11 @@ use std::time::Duration;
 const UNITS: [(&[&str], f64); 7] = [
     (&["us", "usec", "usecs"], 1e-6),
     (&["ms", "msec", "msecs"], 1e-3),
-    (&["s", "sec", "second", "seconds"], 1.0),
-    (&["m", "min", "minute", "minutes"], 60.0),
-    (&["h", "hour", "hours"], 3600.0),
-    (&["d", "day", "days"], 86_400.0),
-    (&["w", "week", "weeks"], 604_800.0),
+    (&["s", "sec", "secs", "second", "seconds"], 1.0),
+    (&["m", "min", "mins", "minute", "minutes"], 60.0),
+    (&["h", "hs", "hour", "hours"], 3600.0),
+    (&["d", "ds", "day", "days"], 86_400.0),
+    (&["w", "ws", "week", "weeks"], 604_800.0),
 ];
 
 /// A thousand years: what is longer is never meant, and would overflow when added to the time of day.
@@ -49,6 +49,8 @@ mod tests {
             ("1 hour", 3_600_000),
             ("2 weeks", 1_209_600_000),
             ("1.5min", 90_000),
+            ("5 mins", 300_000),
+            ("5secs", 5_000),
             ("500000usec", 500),
         ] {
             assert_eq!(parse(text, SECOND), Some(Duration::from_millis(milliseconds)), "{text}");

@@ -2,10 +2,13 @@
 
 use elkhound_config::options::Options;
 
+use super::connection::addresses;
+
 /// Reports the first conflict between settings; nothing at all when there is one.
 pub(super) fn find(options: &mut Options<'_>) -> Option<()> {
     logins(options)?;
     schemes(options)?;
+    paths(options)?;
     versions(options)?;
     updates(options)
 }
@@ -23,7 +26,7 @@ fn logins(options: &mut Options<'_>) -> Option<()> {
         let message = format!("`{first}` and `{last}` are two logins");
         return refuse(options, last, &message, "keep one of them");
     }
-    let hosts = options.texts("hosts");
+    let hosts = hosts(options);
     let encrypted = options.boolean("ssl_enabled", false)
         || options.was_set("cloud_id")
         || !hosts.is_empty() && hosts.iter().all(|host| host.starts_with("https://"));
@@ -35,7 +38,7 @@ fn logins(options: &mut Options<'_>) -> Option<()> {
 }
 
 fn schemes(options: &mut Options<'_>) -> Option<()> {
-    let plain = options.texts("hosts").into_iter().find(|host| host.starts_with("http://"));
+    let plain = hosts(options).into_iter().find(|host| host.starts_with("http://"));
     match plain {
         Some(host) if options.boolean("ssl_enabled", false) => {
             let message = format!("`ssl_enabled => true` contradicts `{host}`");
@@ -43,6 +46,30 @@ fn schemes(options: &mut Options<'_>) -> Option<()> {
         }
         _ => Some(()),
     }
+}
+
+/// A path in the addresses and another in the option.
+fn paths(options: &mut Options<'_>) -> Option<()> {
+    let bare = |path: &str| path.trim_matches('/').to_owned();
+    let option = options.text("path").map(|path| bare(&path)).unwrap_or_default();
+    let of_host = |host: &String| {
+        let (_, rest) = host.split_once("://")?;
+        let (_, path) = rest.split_once('/')?;
+        Some(bare(path.split(['?', '#']).next()?))
+    };
+    let other =
+        hosts(options).into_iter().find(|host| of_host(host).is_some_and(|path| !path.is_empty() && path != option));
+    match other {
+        Some(host) if !option.is_empty() => {
+            let message = format!("`path => \"/{option}\"` contradicts `{host}`");
+            refuse(options, "path", &message, "write the path in one of them")
+        }
+        _ => Some(()),
+    }
+}
+
+fn hosts(options: &Options<'_>) -> Vec<String> {
+    options.texts("hosts").iter().flat_map(|text| addresses(text)).collect()
 }
 
 fn versions(options: &mut Options<'_>) -> Option<()> {

@@ -40,7 +40,7 @@ fn texts(options: &Options<'_>, name: &str) -> Vec<(String, String)> {
 fn fingerprints(options: &mut Options<'_>, trusting: bool) -> Option<Vec<Fingerprint>> {
     let written = options.texts("ca_trusted_fingerprint");
     let mut read = Vec::new();
-    for text in &written {
+    for text in written.iter().filter(|text| !text.is_empty()) {
         let Some(fingerprint) = Fingerprint::parse(text) else {
             let message = format!("`{text}` is no SHA-256 of a certificate");
             options.fail("ca_trusted_fingerprint", &message, "write its 64 hexadecimal digits");
@@ -49,7 +49,7 @@ fn fingerprints(options: &mut Options<'_>, trusting: bool) -> Option<Vec<Fingerp
         read.push(fingerprint);
     }
     let other = if trusting { "`ssl_verification_mode => none`" } else { "`proxy`" };
-    if !read.is_empty() && (trusting || options.was_set("proxy")) {
+    if !read.is_empty() && (trusting || !options.text_or("proxy", "").is_empty()) {
         let message = format!("`ca_trusted_fingerprint` does not go with {other}");
         options.fail("ca_trusted_fingerprint", &message, "take one of them out, or give ssl_certificate_authorities");
         return None;
@@ -139,8 +139,13 @@ fn hosts(options: &mut Options<'_>) -> Option<Vec<Url>> {
     let secure = options.boolean("ssl_enabled", false);
     let scheme = if secure { "https" } else { "http" };
     let path = options.text("path").map(|path| format!("/{}/", path.trim_matches('/')).replace("//", "/"));
+    let written = written_hosts(options);
+    if written.is_empty() {
+        options.fail("hosts", "there is no address in `hosts`", "write `host:9200` or `https://host:9200`");
+        return None;
+    }
     let mut urls = Vec::new();
-    for (place, written) in written_hosts(options) {
+    for (place, written) in written {
         let known = of_java(&written).and_then(|()| host(&written, scheme).ok_or(Unfit::Other));
         let Ok(mut url) = known.map_err(|unfit| refuse_host(options, place, &written, unfit)) else { return None };
         if let Some(path) = &path {
@@ -156,7 +161,16 @@ fn written_hosts(options: &Options<'_>) -> Vec<(Span, String)> {
     if !options.was_set("hosts") {
         return vec![(options.span("hosts"), "127.0.0.1:9200".to_owned())];
     }
-    options.list("hosts").iter().map(|host| (host.span, host.text())).collect()
+    options
+        .list("hosts")
+        .iter()
+        .flat_map(|host| addresses(&host.text()).map(|one| (host.span, one)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// The addresses in one text of `hosts`: Logstash takes several that blanks part, as a variable may hold them, and none.
+pub(super) fn addresses(text: &str) -> impl Iterator<Item = String> {
+    text.split_whitespace().map(str::to_owned)
 }
 
 /// Why an address is refused.
@@ -256,7 +270,8 @@ fn host(written: &str, scheme: &str) -> Option<Url> {
 
 /// A proxy, when there is one; nothing at all when it can't be read.
 fn proxy(options: &mut Options<'_>) -> Option<Option<Url>> {
-    let Some(written) = options.text("proxy") else { return Some(None) };
+    // As from a variable that is empty where no proxy is needed.
+    let Some(written) = options.text("proxy").filter(|proxy| !proxy.is_empty()) else { return Some(None) };
     let url = Url::parse(&written);
     if url.is_err() {
         options.fail("proxy", &format!("`{written}` is no URL"), "write `http://host:port`");
@@ -281,6 +296,13 @@ mod tests {
             assert_eq!(host(written, scheme).map(|url| url.to_string()).as_deref(), Some(expected), "{written}");
         }
         assert_eq!(host("http://", "http"), None);
+    }
+
+    #[test]
+    fn a_text_may_hold_several_addresses() {
+        let all = |text: &str| addresses(text).collect::<Vec<_>>();
+        assert_eq!(all(" http://a:9200\t b:9201 "), ["http://a:9200", "b:9201"]);
+        assert!(all(" ").is_empty());
     }
 
     #[test]

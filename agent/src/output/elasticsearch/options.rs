@@ -41,6 +41,7 @@ const NO_EFFECT: &str = "taken from old files; there is nothing here that it wou
 const LISTS: OptionKind = OptionKind::List(&OptionKind::String);
 const NOT_JAVA: &str = "Java's key stores can't be read; use PEM files";
 const OLD: &str = "old name";
+const NO_NODE: &str = "take it out, and name the nodes in `hosts`; elkhound is no node of the cluster";
 const STORES: &[&str] = &["pkcs12", "jks"];
 const LEVELS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
@@ -73,9 +74,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "",
         "SHA-256 of a certificate in the chain that the host shows, which is trusted then as an authority",
     ),
+    option("bind_host", OptionKind::Obsolete(NO_NODE), "", OLD),
+    option("bind_port", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("cacert", OptionKind::Obsolete("write `ssl_certificate_authorities`"), "", OLD),
     option("cloud_auth", OptionKind::Password, "", "`user:password` for a cloud_id"),
     option("cloud_id", OptionKind::String, "", "an Elastic Cloud deployment, in place of hosts"),
+    option("cluster", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("codec", OptionKind::Codec, "plain", "accepted; documents are JSON"),
     option("compression_level", OptionKind::OneOf(LEVELS), "0", "above 0, requests are sent with gzip"),
     option("custom_headers", OptionKind::Hash, "{}", "headers for each request"),
@@ -133,10 +137,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "the pipeline's",
         "whether events are in ECS form, as data streams need them",
     ),
+    option("embedded", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("failure_type_logging_whitelist", LISTS, "[]", "old name of silence_errors_in_log"),
+    option("flush_size", OptionKind::Obsolete("take it out; `bulk_max_bytes` is the size of a request"), "", OLD),
     option("healthcheck_path", OptionKind::String, "", NO_EFFECT),
     option("hosts", OptionKind::Array, "[\"127.0.0.1:9200\"]", "where Elasticsearch answers"),
     option("http_compression", OptionKind::Boolean, "false", "send requests with gzip"),
+    option("idle_flush_time", OptionKind::Obsolete("write `bulk_max_delay`"), "", OLD),
     option(
         "ilm_enabled",
         OptionKind::OneOf(&["true", "false", "auto"]),
@@ -157,6 +164,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option("ilm_rollover_alias", OptionKind::String, "ecs-logstash", "the alias that documents are written to"),
     option("index", OptionKind::String, "ecs-logstash-%{+YYYY.MM.dd}", "the index, with references"),
+    option("index_type", OptionKind::Obsolete("types are gone since Elasticsearch 7; take it out"), "", OLD),
     option("join_field", OptionKind::String, "", NO_EFFECT_YET),
     option("keystore", OptionKind::Obsolete("write `ssl_keystore_path`"), "", OLD),
     option("keystore_password", OptionKind::Obsolete("write `ssl_keystore_password`"), "", OLD),
@@ -166,6 +174,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "true",
         "install a template: that of `template`, else one for the alias or for ecs-logstash-*",
     ),
+    option("max_retries", OptionKind::Obsolete("take it out; what can be tried again is, without an end"), "", OLD),
+    option("node_name", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("parameters", OptionKind::Hash, "{}", "added to the URL of each request"),
     option("parent", OptionKind::String, "", NO_EFFECT_YET),
     option("password", OptionKind::Password, "", "password of `user`"),
@@ -173,6 +183,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("pipeline", OptionKind::String, "", "ingest pipeline, with references"),
     option("pool_max", OptionKind::Number, "", NO_EFFECT),
     option("pool_max_per_route", OptionKind::Number, "", NO_EFFECT),
+    option("port", OptionKind::Obsolete("write `hosts => [\"host:9200\"]`"), "", OLD),
+    option("protocol", OptionKind::Obsolete("take it out; HTTP is all that is spoken"), "", OLD),
     option("proxy", OptionKind::Uri, "", "a proxy for all requests"),
     option("resurrect_delay", OptionKind::Number, "", NO_EFFECT),
     option("retry_initial_interval", OptionKind::Number, "2", "the first pause before trying again, in seconds"),

@@ -21,6 +21,9 @@ pub(super) struct Expander {
 /// References that are expanded in one pattern at most; a pattern that refers to itself ends here.
 const REFERENCES: usize = 10_000;
 
+/// The regular expression of a pattern, and what its generated groups are called.
+type Compiled = (Arc<Regex>, HashMap<String, String>);
+
 /// The longest expression that a pattern may expand to, in bytes.
 const LENGTH: usize = 1 << 20;
 
@@ -49,16 +52,22 @@ impl Expander {
         Self { library: library::of(ecs), own: HashMap::new(), named_only: true }
     }
 
-    /// The regular expression of a pattern, and what its generated groups are called.
-    pub(super) fn compile(&self, written: &str) -> Result<(Arc<Regex>, HashMap<String, String>), Mistake> {
-        let mut state = State { names: HashMap::new(), left: REFERENCES, inline: HashMap::new() };
+    /// Compiles a pattern, or says all that is wrong with it.
+    pub(super) fn compile(&self, written: &str) -> Result<Compiled, Vec<Mistake>> {
+        let mut state =
+            State { names: HashMap::new(), left: REFERENCES, inline: HashMap::new(), undefined: Vec::new() };
         let mut expression = String::new();
-        self.expand(written, &mut state, &mut expression, 0)?;
+        self.expand(written, &mut state, &mut expression, 0).map_err(|mistake| vec![mistake])?;
+        if !state.undefined.is_empty() {
+            return Err(state.undefined.iter().map(|name| self.undefined(name)).collect());
+        }
         let flags = Flags { multiline: true, ..Flags::default() };
-        let regex = Regex::shared(&expression, flags).map_err(|error| Mistake {
-            message: format!("the pattern `{written}` can't be compiled: {}", error.message),
-            help: format!("it expands to `{}`, see byte {}", shortened(&expression), error.offset),
-            name: None,
+        let regex = Regex::shared(&expression, flags).map_err(|error| {
+            vec![Mistake {
+                message: format!("the pattern `{written}` can't be compiled: {}", error.message),
+                help: format!("it expands to `{}`, see byte {}", shortened(&expression), error.offset),
+                name: None,
+            }]
         })?;
         Ok((regex, state.names))
     }
@@ -92,9 +101,10 @@ impl Expander {
         if let Some(definition) = reference.definition {
             state.inline.insert(reference.name.to_owned(), definition.to_owned());
         }
-        let expression = match state.inline.get(reference.name) {
-            Some(inline) => inline.clone(),
-            None => self.lookup(reference.name).ok_or_else(|| self.undefined(reference.name))?.to_owned(),
+        let inline = state.inline.get(reference.name).cloned();
+        let Some(expression) = inline.or_else(|| self.lookup(reference.name).map(str::to_owned)) else {
+            state.miss(reference.name);
+            return Ok(());
         };
         if reference.field.is_none() && self.named_only {
             out.push_str("(?:");
@@ -128,6 +138,16 @@ struct State {
     names: HashMap<String, String>,
     left: usize,
     inline: HashMap<String, String>,
+    /// Names that no pattern has.
+    undefined: Vec<String>,
+}
+
+impl State {
+    fn miss(&mut self, name: &str) {
+        if !self.undefined.iter().any(|known| known == name) {
+            self.undefined.push(name.to_owned());
+        }
+    }
 }
 
 /// `%{NAME:field=definition}`
@@ -244,8 +264,8 @@ pub(crate) fn expression(
     warn_of_odd_references(&place, written, options);
     match expander.compile(written) {
         Ok((regex, _)) => Some(regex),
-        Err(mistake) => {
-            options.fail_at(mistake.place_in(&place, written), &mistake.message, &mistake.help);
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| mistake.report(&place, written, options));
             None
         }
     }

@@ -206,7 +206,8 @@ fn captured(set: &str, name: &str) -> Result<BTreeMap<String, String>, String> {
         return Err("missing".to_owned());
     }
     let written = format!("%{{{name}}}");
-    let (regex, names) = Expander::of_set(mode(set)).compile(&written).map_err(|mistake| mistake.message)?;
+    let (regex, names) =
+        Expander::of_set(mode(set)).compile(&written).map_err(|mistakes| mistakes[0].message.clone())?;
     let fields = regex.names().iter().map(|(group, _)| {
         let full = names.get(group).unwrap_or(group);
         let mut parts = full.splitn(3, ':');
