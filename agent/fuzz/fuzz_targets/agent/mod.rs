@@ -15,11 +15,13 @@ pub(crate) mod input {
         pub(crate) mod ansi;
         pub(crate) mod cursor {
             pub(crate) mod written;
+            pub(crate) use written::checksum;
         }
         pub(crate) mod frames;
         pub(crate) mod lines;
         pub(crate) mod multiline;
         pub(crate) mod partial;
+        pub(crate) mod place;
         pub(crate) mod position;
         pub(crate) mod records;
         pub(crate) mod stamp;
