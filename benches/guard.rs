@@ -7,7 +7,7 @@ mod hot;
 
 use std::process::ExitCode;
 
-use agent::{input, output};
+use agent::{disk_queue, input, output};
 use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};
 

@@ -14,7 +14,9 @@ use elkhound_pipeline::json::{self, Numbers};
 use elkhound_pipeline::template::Template;
 use elkhound_pipeline::text::Text;
 
-use agent::{input, output};
+#[cfg(test)]
+use agent::scratch;
+use agent::{disk_queue, input, output};
 use hot::data::{JSON, NGINX, PLAIN, event, layer, messages};
 use hot::filters::ROWS;
 use hot::{RECORDS, STEPS};

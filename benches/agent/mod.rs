@@ -2,11 +2,24 @@
 //!
 //! They are the agent's own files, so what is measured is what is shipped. The alternative, a library target for the agent, would make public
 //! whatever a bench looks at, and every item of it would need documentation for a reader who does not exist. The paths
-//! mirror the agent's; what opens a socket or a file is left out.
+//! mirror the agent's; what opens a socket or a file is left out, but for the folder of the queue on disk, which no step uses.
 #![allow(dead_code, unused_imports, reason = "the benches use a part of each file")]
 
 #[path = "../../agent/src/allocator.rs"]
 mod allocator;
+
+#[path = "../../agent/src/disk_queue"]
+pub(crate) mod disk_queue {
+    pub(crate) mod page;
+    #[cfg(test)]
+    mod simulated;
+    pub(crate) mod storage;
+}
+
+/// For the tests of those files, which are compiled here and not run.
+#[cfg(test)]
+#[path = "../../agent/src/scratch.rs"]
+pub(crate) mod scratch;
 
 #[path = "../../agent/src/input"]
 pub(crate) mod input {

@@ -5,6 +5,7 @@
 pub(crate) mod data;
 pub(crate) mod filters;
 mod line;
+mod queue;
 
 use std::hint::black_box;
 use std::io;
@@ -49,6 +50,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docker/frames", make: decode_frames },
     Step { name: "docker/intake", make: take_in },
     Step { name: "docker/records", make: decode_records },
+    Step { name: "queue/plain", make: || queue::through_a_page(PLAIN) },
     Step { name: "events", make: || filter("", messages(PLAIN)) },
     Step { name: "regex/combined", make: match_combined },
     Step { name: "grok/written", make: || filter(WRITTEN, messages(NGINX)) },
