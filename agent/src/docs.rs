@@ -59,7 +59,7 @@ impl Entry {
     fn print(&self, out: &mut impl Write) -> Result<()> {
         writeln!(out, "# {} {}\n\n{}\n", self.section, self.name, markdown(self.docs))?;
         writeln!(out, "## All options\n")?;
-        for option in self.options {
+        for option in self.options.iter().filter(|option| !option.is_obsolete()) {
             writeln!(out, "- `{}` (default {}): {}", option.name, shown(option.default), option.help)?;
         }
         Ok(())
@@ -114,7 +114,7 @@ mod tests {
         for entry in entries() {
             // Where there are too many to tell, the table below the docs is referred to.
             let all = entry.docs.contains("lists all of them");
-            for option in entry.options {
+            for option in entry.options.iter().filter(|option| !option.is_obsolete()) {
                 let named = all || entry.docs.contains(&format!("`{}`", option.name));
                 assert!(named, "the docs of {} {} do not name its option `{}`", entry.section, entry.name, option.name);
             }

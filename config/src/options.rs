@@ -30,6 +30,13 @@ pub struct OptionSpec {
     pub help: &'static str,
 }
 
+impl OptionSpec {
+    /// Whether it is known only to say what took its place.
+    pub fn is_obsolete(&self) -> bool {
+        matches!(self.kind, OptionKind::Obsolete(_))
+    }
+}
+
 /// What may be given for an option; Logstash's validators.
 #[derive(Clone, Copy, Debug)]
 pub enum OptionKind {
@@ -131,7 +138,7 @@ impl<'a> Options<'a> {
 
     /// The names that may be written.
     fn usable(&self) -> impl Iterator<Item = &'static str> {
-        self.known.iter().filter(|spec| !matches!(spec.kind, OptionKind::Obsolete(_))).map(|spec| spec.name)
+        self.known.iter().filter(|spec| !spec.is_obsolete()).map(|spec| spec.name)
     }
 
     fn warn_of_age(&mut self, setting: &Setting, kind: OptionKind) {

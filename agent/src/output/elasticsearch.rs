@@ -153,13 +153,18 @@ static IDS: LazyLock<IdSource> = LazyLock::new(|| IdSource::new(random::number()
 fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>> {
     codec::read(options, "plain", Usage::Write, world.setup)?;
     options::warn_of_what_has_no_effect(options);
-    conflicts::find(options)?;
-    let connection = connection::read(options)?;
+    conflicts::find(options);
+    let ecs = world.setup.ecs_of(options);
+    // All is read before what is wrong with one part ends it, so that all mistakes are told.
+    let (connection, target) = (connection::read(options), Target::read(options, ecs, options::of_connection));
+    let never = never(options);
+    let (connection, mut target) = (connection?, target?);
+    if options.has_failed() {
+        return None;
+    }
     let client = Client::new(&connection)
         .map_err(|message| options.fail("hosts", &message, "correct the setting that is named"))
         .ok()?;
-    let ecs = world.setup.ecs_of(options);
-    let mut target = Target::read(options, ecs, options::of_connection)?;
     let managed = Managed::read(options, ecs, matches!(target, Target::Index(_)), world.setup)?;
     if let Some(lifecycle) = &managed.lifecycle {
         target = Target::Index(Template::plain(&lifecycle.alias));
@@ -172,7 +177,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         suffix: suffix.clone(),
         give_up: world.give_up.clone(),
     });
-    let never = never(options)?;
+    let never = never?;
     let encoder = Encoder {
         action: Choice::read(options)?,
         update: Update::read(options),

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use elkhound_config::options::OptionKind;
 use elkhound_config::parser::{self, Escapes};
 use elkhound_config::render;
 use elkhound_config::source::Source;
@@ -32,8 +31,7 @@ fn the_table_is_sorted_for_look_ups() {
 #[test]
 fn options_and_their_documentation_are_the_same() {
     for kind in KINDS {
-        let usable = kind.options.iter().filter(|option| !matches!(option.kind, OptionKind::Obsolete(_)));
-        for option in usable {
+        for option in kind.options.iter().filter(|option| !option.is_obsolete()) {
             let named = kind.docs.contains(&format!("`{}`", option.name));
             assert!(named, "the docs of {} do not name its option `{}`", kind.name, option.name);
         }

@@ -4,27 +4,20 @@ use elkhound_config::options::Options;
 
 use super::connection::addresses;
 
-/// Reports the first conflict between settings; nothing at all when there is one.
-pub(super) fn find(options: &mut Options<'_>) -> Option<()> {
-    logins(options)?;
-    schemes(options)?;
-    paths(options)?;
-    versions(options)?;
-    updates(options)
-}
-
-fn refuse(options: &mut Options<'_>, name: &str, message: &str, help: &str) -> Option<()> {
-    options.fail(name, message, help);
-    None
+/// Reports the conflicts between settings.
+pub(super) fn find(options: &mut Options<'_>) {
+    for find in [logins, schemes, paths, versions, updates] {
+        find(options);
+    }
 }
 
 /// One way to log in, and an API key only where nobody can read it on the way.
-fn logins(options: &mut Options<'_>) -> Option<()> {
+fn logins(options: &mut Options<'_>) {
     let user = if options.was_set("user") { "user" } else { "password" };
     let set: Vec<&str> = [user, "cloud_auth", "api_key"].into_iter().filter(|name| options.was_set(name)).collect();
     if let [first, .., last] = set.as_slice() {
         let message = format!("`{first}` and `{last}` are two logins");
-        return refuse(options, last, &message, "keep one of them");
+        return options.fail(last, &message, "keep one of them");
     }
     let hosts = hosts(options);
     let encrypted = options.boolean("ssl_enabled", false)
@@ -32,24 +25,20 @@ fn logins(options: &mut Options<'_>) -> Option<()> {
         || !hosts.is_empty() && hosts.iter().all(|host| host.starts_with("https://"));
     if set == ["api_key"] && !encrypted {
         let help = "write `https://` before the hosts, or `ssl_enabled => true`";
-        return refuse(options, "api_key", "an API key is not sent without TLS", help);
+        options.fail("api_key", "an API key is not sent without TLS", help);
     }
-    Some(())
 }
 
-fn schemes(options: &mut Options<'_>) -> Option<()> {
+fn schemes(options: &mut Options<'_>) {
     let plain = hosts(options).into_iter().find(|host| host.starts_with("http://"));
-    match plain {
-        Some(host) if options.boolean("ssl_enabled", false) => {
-            let message = format!("`ssl_enabled => true` contradicts `{host}`");
-            refuse(options, "ssl_enabled", &message, "write `https://` before the host, or take one of them out")
-        }
-        _ => Some(()),
+    if let Some(host) = plain.filter(|_| options.boolean("ssl_enabled", false)) {
+        let message = format!("`ssl_enabled => true` contradicts `{host}`");
+        options.fail("ssl_enabled", &message, "write `https://` before the host, or take one of them out");
     }
 }
 
 /// A path in the addresses and another in the option.
-fn paths(options: &mut Options<'_>) -> Option<()> {
+fn paths(options: &mut Options<'_>) {
     let bare = |path: &str| path.trim_matches('/').to_owned();
     let option = options.text("path").map(|path| bare(&path)).unwrap_or_default();
     let of_host = |host: &String| {
@@ -59,12 +48,9 @@ fn paths(options: &mut Options<'_>) -> Option<()> {
     };
     let other =
         hosts(options).into_iter().find(|host| of_host(host).is_some_and(|path| !path.is_empty() && path != option));
-    match other {
-        Some(host) if !option.is_empty() => {
-            let message = format!("`path => \"/{option}\"` contradicts `{host}`");
-            refuse(options, "path", &message, "write the path in one of them")
-        }
-        _ => Some(()),
+    if let Some(host) = other.filter(|_| !option.is_empty()) {
+        let message = format!("`path => \"/{option}\"` contradicts `{host}`");
+        options.fail("path", &message, "write the path in one of them");
     }
 }
 
@@ -72,30 +58,26 @@ fn hosts(options: &Options<'_>) -> Vec<String> {
     options.texts("hosts").iter().flat_map(|text| addresses(text)).collect()
 }
 
-fn versions(options: &mut Options<'_>) -> Option<()> {
+fn versions(options: &mut Options<'_>) {
     if !options.text("version_type").is_some_and(|kind| kind.starts_with("external")) {
-        return Some(());
+        return;
     }
     if !options.was_set("version") {
-        return refuse(options, "version_type", "versions of your own need the option `version`", "add `version`");
+        return options.fail("version_type", "versions of your own need the option `version`", "add `version`");
     }
-    match options.text("action").as_deref() {
-        Some(action @ ("create" | "update")) => {
-            let message = format!("`{action}` takes no versions of your own");
-            refuse(options, "version_type", &message, "use `action => index`, or leave `version_type` out")
-        }
-        _ => Some(()),
+    if let Some(action @ ("create" | "update")) = options.text("action").as_deref() {
+        let message = format!("`{action}` takes no versions of your own");
+        options.fail("version_type", &message, "use `action => index`, or leave `version_type` out");
     }
 }
 
-fn updates(options: &mut Options<'_>) -> Option<()> {
+fn updates(options: &mut Options<'_>) {
     if options.boolean("doc_as_upsert", false) && options.boolean("scripted_upsert", false) {
         let message = "`doc_as_upsert` and `scripted_upsert` exclude each other";
-        return refuse(options, "scripted_upsert", message, "keep one of them");
+        options.fail("scripted_upsert", message, "keep one of them");
     }
     if options.text("action").as_deref() == Some("update") && options.text_or("document_id", "").is_empty() {
         let help = "add `document_id`, as `%{[@metadata][id]}`";
-        return refuse(options, "action", "an update needs the id of its document", help);
+        options.fail("action", "an update needs the id of its document", help);
     }
-    Some(())
 }

@@ -13,17 +13,19 @@ use super::seconds;
 
 /// Reads everything that has to do with the way to Elasticsearch.
 pub(super) fn read(options: &mut Options<'_>) -> Option<Connection> {
-    let login = login(options)?;
-    refuse_key_stores(options)?;
     let trusting = options.text_or("ssl_verification_mode", "full") == "none";
+    // All is read before what is wrong with one part ends it, so that all mistakes are told.
+    refuse_key_stores(options);
+    let (hosts, login, identity) = (hosts(options), login(options), identity(options));
+    let (fingerprints, proxy) = (fingerprints(options, trusting), proxy(options));
     Some(Connection {
-        hosts: hosts(options)?,
-        login,
-        identity: identity(options)?,
+        hosts: hosts?,
+        login: login?,
+        identity: identity?,
         authorities: options.texts("ssl_certificate_authorities"),
-        fingerprints: fingerprints(options, trusting)?,
+        fingerprints: fingerprints?,
         trust: if trusting { Trust::None } else { Trust::Full },
-        proxy: proxy(options)?,
+        proxy: proxy?,
         headers: texts(options, "custom_headers"),
         parameters: texts(options, "parameters"),
         bulk_path: options.text("bulk_path").map(|path| path.trim_start_matches('/').to_owned()),
@@ -58,7 +60,7 @@ fn fingerprints(options: &mut Options<'_>, trusting: bool) -> Option<Vec<Fingerp
 }
 
 /// Java's key stores are for Java: whoever has one is told how to take it apart.
-fn refuse_key_stores(options: &mut Options<'_>) -> Option<()> {
+fn refuse_key_stores(options: &mut Options<'_>) {
     for (store, remedy) in [
         (
             "ssl_truststore_path",
@@ -71,10 +73,8 @@ fn refuse_key_stores(options: &mut Options<'_>) -> Option<()> {
     ] {
         if options.was_set(store) {
             options.fail(store, "key stores of Java can't be read", remedy);
-            return None;
         }
     }
-    Some(())
 }
 
 /// The agent's own certificate and its key, when there are any; nothing at all when one is missing.

@@ -54,6 +54,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "create, index, update, delete, or references that give one of them; with create, sending an event twice is harmless",
     ),
     option("api_key", OptionKind::Password, "", "`id:key`, or the same in base64"),
+    option("bind_host", OptionKind::Obsolete(NO_NODE), "", OLD),
+    option("bind_port", OptionKind::Obsolete(NO_NODE), "", OLD),
     option(
         "bulk_max_bytes",
         OptionKind::Bytes,
@@ -74,8 +76,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "",
         "SHA-256 of a certificate in the chain that the host shows, which is trusted then as an authority",
     ),
-    option("bind_host", OptionKind::Obsolete(NO_NODE), "", OLD),
-    option("bind_port", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("cacert", OptionKind::Obsolete("write `ssl_certificate_authorities`"), "", OLD),
     option("cloud_auth", OptionKind::Password, "", "`user:password` for a cloud_id"),
     option("cloud_id", OptionKind::String, "", "an Elastic Cloud deployment, in place of hosts"),
