@@ -54,7 +54,7 @@ pub enum OptionKind {
     Hash,
     /// A file's path; whether the file exists is not looked at here.
     Path,
-    /// A secret.
+    /// A secret: one text, and no number.
     Password,
     /// A URI; it is not taken apart here.
     Uri,

@@ -28,7 +28,8 @@ pub(super) fn coerce(kind: OptionKind, value: Value) -> Coerced {
     match kind {
         OptionKind::Any => Ok(Some(value)),
         OptionKind::Array => array(value),
-        OptionKind::String | OptionKind::Path | OptionKind::Password | OptionKind::Uri => single(value, "one text"),
+        OptionKind::String | OptionKind::Path | OptionKind::Uri => single(value, "one text"),
+        OptionKind::Password => password(value),
         OptionKind::Number => number(value),
         OptionKind::Boolean => boolean(value),
         OptionKind::Bytes => bytes(value),
@@ -52,6 +53,17 @@ fn single(value: Value, wanted: &str) -> Coerced {
         0 => Ok(None),
         1 => Ok(values.pop()),
         many => Err(format!("expected {wanted}, found {many} values").into()),
+    }
+}
+
+/// One text; other than elsewhere a number is none.
+fn password(value: Value) -> Coerced {
+    let value = single(value, "one text")?;
+    match value.as_ref().map(|value| &value.kind) {
+        Some(ValueKind::Number(number)) => {
+            Err(format!("expected a text, found the number {0}; write \"{0}\"", number.text).into())
+        }
+        _ => Ok(value),
     }
 }
 
@@ -292,6 +304,17 @@ mod tests {
         let expected =
             [Some(500), Some(10_240), Some(180_000_000), Some(1536), Some(10_485_760), Some(5), None, None, None];
         assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn a_number_is_no_password() {
+        let number = Value {
+            kind: ValueKind::Number(Number { value: NumberValue::Integer(24), text: "24".into() }),
+            span: crate::ast::Span::new(0, 0),
+        };
+        let refused = coerce(OptionKind::Password, number.clone()).unwrap_err();
+        assert_eq!(refused.message, "expected a text, found the number 24; write \"24\"");
+        assert!(coerce(OptionKind::String, number).is_ok());
     }
 
     #[test]

@@ -235,6 +235,7 @@ fn traps_are_warned_of() {
     let cases = [
         ("[a] in [\"b\"]", "one-element-list"),
         ("[a] not in [5]", "one-element-list"),
+        ("[a] == [\"b\"]", "one-element-list"),
         ("\"a\" in [\"b\", \"c\"]", "constant-membership"),
         ("[a] == [\"b\", \"c\"]", "list-comparison"),
         ("[a] and [b] and [c] or [d]", "precedence"),

@@ -137,7 +137,10 @@ impl Encoding {
 /// The prefix length that the key of a network spells, as Ruby's `to_i` reads it.
 fn prefix(options: &mut Options<'_>) -> Option<Prefix> {
     let Some(key) = options.text("key") else {
-        options.fail("key", "IPV4_NETWORK needs the option `key`", "give the length of the prefix, as `key => \"24\"`");
+        if !options.has_failed() {
+            let help = "give the length of the prefix, as `key => \"24\"`";
+            options.fail("key", "IPV4_NETWORK needs the option `key`", help);
+        }
         return None;
     };
     let bits = match number::to_i(&key) {

@@ -124,7 +124,10 @@ impl Parser<'_> {
             let warning = Diagnostic::warning("list-comparison", right.span(), message);
             self.remark(warning.with_help("use `in` to look for one of several values"));
         }
-        Some(Condition::Compare(lefts.remove(0), operator, rights.remove(0)))
+        let (left, right) = (lefts.remove(0), rights.remove(0));
+        self.warn_of_lone_element(&left, "write the element without brackets");
+        self.warn_of_lone_element(&right, "write the element without brackets");
+        Some(Condition::Compare(left, operator, right))
     }
 
     pub(super) fn matches(&mut self, left: &Operand, negated: bool, pattern: Rvalue) -> Option<Condition> {
@@ -151,16 +154,22 @@ impl Parser<'_> {
 
     fn warn_of_membership(&mut self, item: &Rvalue, list: &Rvalue) {
         match (item, list) {
-            (_, Rvalue::Field(reference, span)) if is_quoted_list(reference) => {
-                let message = format!("{reference} is a reference to a field, not a list of one element");
-                let warning = Diagnostic::warning("one-element-list", *span, message);
-                self.remark(warning.with_help("compare with `==`, or name the element twice"));
+            (_, list @ Rvalue::Field(..)) => {
+                self.warn_of_lone_element(list, "compare with `==`, or name the element twice");
             }
-            (Rvalue::Field(..), _) | (_, Rvalue::Field(..)) => {}
+            (Rvalue::Field(..), _) => {}
             (item, list) => {
                 let message = "`in` with constants on both sides is always false";
                 self.remark(Diagnostic::warning("constant-membership", item.span().to(list.span()), message));
             }
+        }
+    }
+
+    fn warn_of_lone_element(&mut self, value: &Rvalue, help: &str) {
+        let Rvalue::Field(reference, span) = value else { return };
+        if is_quoted_list(reference) {
+            let message = format!("{reference} is a reference to a field, not a list of one element");
+            self.remark(Diagnostic::warning("one-element-list", *span, message).with_help(help));
         }
     }
 
