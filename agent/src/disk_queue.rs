@@ -36,6 +36,8 @@ mod book;
 mod checkpoint;
 mod head;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod model;
 mod page;
 mod recovery;

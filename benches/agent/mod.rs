@@ -10,9 +10,8 @@ mod allocator;
 
 #[path = "../../agent/src/disk_queue"]
 pub(crate) mod disk_queue {
+    pub(crate) mod memory;
     pub(crate) mod page;
-    #[cfg(test)]
-    mod simulated;
     pub(crate) mod storage;
 }
 

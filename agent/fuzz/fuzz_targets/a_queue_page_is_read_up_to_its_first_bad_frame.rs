@@ -3,7 +3,6 @@
 
 #![no_main]
 
-use std::io;
 
 use elkhound_pipeline::event::stored::unpack;
 use libfuzzer_sys::fuzz_target;
@@ -12,8 +11,8 @@ mod agent;
 
 use agent::{disk_queue, input};
 use disk_queue::checkpoint;
+use disk_queue::memory::Memory;
 use disk_queue::page::{Frames, Header, Next, write_frame};
-use disk_queue::storage::Medium;
 
 fuzz_target!(|bytes: &[u8]| {
     frames(bytes);
@@ -36,38 +35,10 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// The frames from the beginning of a page, each with its source and its number of events.
 fn frames(page: &[u8]) -> Vec<(u64, usize, Vec<u8>)> {
-    let (mut frames, mut found) = (Frames::new(Box::new(Page(page.to_vec())), 0), Vec::new());
+    let (mut frames, mut found) = (Frames::new(Box::new(Memory::of(page.to_vec(), usize::MAX)), 0), Vec::new());
     while let Ok(Next::Frame(frame)) = frames.next(page.len() as u64) {
         let _either = unpack(frame.packed, frame.events, &mut Vec::new());
         found.push((frame.source, frame.events, frame.packed.to_vec()));
     }
     found
-}
-
-/// A page in memory.
-struct Page(Vec<u8>);
-
-impl Medium for Page {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn write_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let rest = self.0.get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(into.len());
-        into[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
-    }
-
-    fn cut(&self, _length: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
 }

@@ -216,12 +216,12 @@ fn checksum(parts: &[&[u8]]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk_queue::simulated::Memory;
+    use crate::disk_queue::memory::Memory;
 
     const ID: PageId = PageId(*b"twelve bytes");
 
     fn frames(bytes: &[u8]) -> Frames {
-        Frames::new(Box::new(Memory::of(bytes)), 0)
+        Frames::new(Box::new(Memory::of(bytes.to_vec(), 1000)), 0)
     }
 
     fn page() -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::memory::read;
 use super::storage::{Medium, Storage};
 
 /// Something that was done to a disk.
@@ -245,45 +246,4 @@ impl Medium for Open {
     fn cut(&self, length: u64) -> io::Result<()> {
         self.disk.act(Done::Cut(self.name.clone(), length))
     }
-}
-
-/// A file that is only bytes.
-pub(super) struct Memory(Vec<u8>);
-
-impl Memory {
-    /// A file with these bytes.
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
-    }
-}
-
-impl Medium for Memory {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn write_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// A few bytes at a time, as a file may.
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let some = into.len().min(1000);
-        Ok(read(&self.0, offset, &mut into[..some]))
-    }
-
-    fn cut(&self, _length: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-}
-
-fn read(file: &[u8], offset: u64, into: &mut [u8]) -> usize {
-    let rest = file.get(offset as usize..).unwrap_or_default();
-    let length = rest.len().min(into.len());
-    into[..length].copy_from_slice(&rest[..length]);
-    length
 }
