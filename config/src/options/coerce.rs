@@ -226,14 +226,19 @@ fn one_of(names: &'static [&'static str], value: Value) -> Coerced {
     match word {
         Some(word) if names.contains(&word) => Ok(value),
         _ => {
-            let found = value.as_ref().map_or("an empty list".to_owned(), Value::text);
+            let text = value.as_ref().map_or("an empty list".to_owned(), Value::text);
             let quoted = numbers && value.is_some_and(|value| value.as_str().is_some());
-            let found = if quoted { format!("\"{found}\"") } else { found };
+            let meant = if numbers {
+                names.iter().find(|name| quoted && **name == text).copied()
+            } else {
+                suggest::near(&text, names.iter().copied())
+            };
+            let found = if quoted { format!("\"{text}\"") } else { text };
             let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
             let more = names.len().saturating_sub(TOLD);
             let more = if more > 0 { format!(" or one of {more} others") } else { String::new() };
             let message = format!("expected {}{more}, found `{found}`", told.join(" or "));
-            Err(Wrong { message, meant: suggest::near(&found, names.iter().copied()).filter(|_| !numbers) })
+            Err(Wrong { message, meant })
         }
     }
 }
@@ -326,7 +331,8 @@ mod tests {
         };
         assert_eq!(coerce(levels, number(9)), Ok(Some(number(9))));
         let refused = |value| coerce(levels, value).unwrap_err();
-        assert_eq!(refused(value(ValueKind::String("9".into()))).message, "expected `0` or `1` or `9`, found `\"9\"`");
+        let quoted = refused(value(ValueKind::String("9".into())));
+        assert_eq!((&*quoted.message, quoted.meant), ("expected `0` or `1` or `9`, found `\"9\"`", Some("9")));
         assert_eq!(refused(number(10)).meant, None);
         assert!(coerce(OptionKind::OneOf(&["none", "9"]), number(9)).is_err());
     }
