@@ -1,11 +1,11 @@
 //! Which of its lines a container wants to have sent: its hints `include_lines` and `exclude_lines`, lists of patterns with commas between, as Filebeat has them.
 //!
 //! What it promises: with `include_lines` only lines are sent that one of its patterns matches, and of these none that one of `exclude_lines` does. A container is
-//! not trusted with the host's time: a pattern that costs too much for a line leaves that line in.
+//! not trusted with the host's time: a line for which its patterns together cost too much stays in.
 
 use elkhound_pipeline::regex::{Budget, Flags, Regex, Scratch};
 
-/// What one match may cost.
+/// What all patterns may cost for a line.
 const BUDGET: Budget = Budget::from_millis(20);
 
 /// The most patterns of a list.
@@ -31,8 +31,12 @@ impl Picks {
 
     /// Whether the line is to be sent.
     pub(crate) fn take(&self, line: &str, scratch: &mut Scratch) -> bool {
+        let allowance = BUDGET.start(scratch);
         let mut any = |patterns: &[Regex], undecided| {
-            patterns.iter().any(|pattern| pattern.is_match(line, scratch, BUDGET).unwrap_or(undecided))
+            patterns.iter().any(|pattern| {
+                let left = allowance.left(scratch);
+                pattern.is_match(line, scratch, left).unwrap_or(undecided)
+            })
         };
         (self.include.is_empty() || any(&self.include, true)) && !any(&self.exclude, false)
     }
@@ -74,6 +78,18 @@ mod tests {
         let hard = r"^(a|aa)+\1*$";
         let kept = taken(None, Some(hard), &[&costly]).len() + taken(Some(hard), None, &[&costly]).len();
         assert_eq!(kept, 2);
+    }
+
+    #[test]
+    fn many_patterns_cost_a_line_no_more_than_one() {
+        let costly = format!("{}!", "a".repeat(4000));
+        let all = vec![r"^(a|aa)+\1*$"; PATTERNS].join(",");
+        let picks = Picks::of(None, Some(&all)).unwrap().unwrap();
+        let mut scratch = Scratch::default();
+        let twice = Budget::from_millis(40).start(&scratch);
+        assert!(picks.take(&costly, &mut scratch));
+        let (little, left) = (Regex::new("^(a|aa)+$", Flags::default()).unwrap(), twice.left(&scratch));
+        assert_eq!(little.is_match("ab", &mut scratch, left), Ok(false), "less than 40 ms were spent");
     }
 
     #[test]
