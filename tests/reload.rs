@@ -129,6 +129,46 @@ fn what_a_blocked_output_holds_is_read_again_by_the_new_pipeline() {
     assert_once(&mut agent, 31_000);
 }
 
+/// A container's log as the engine keeps it, half of its lines rotated away.
+fn rotated_log(container: &Path, numbers: std::ops::Range<usize>) {
+    let records = |numbers: std::ops::Range<usize>| -> String {
+        let record = |number| {
+            format!(
+                "{{\"log\":\"line {number}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-26T20:00:00.{number:09}Z\"}}\n"
+            )
+        };
+        numbers.map(record).collect()
+    };
+    let middle = usize::midpoint(numbers.start, numbers.end);
+    let name = container.file_name().unwrap().to_str().unwrap();
+    fs::create_dir(container).unwrap();
+    fs::write(container.join(format!("{name}-json.log.1")), records(numbers.start..middle)).unwrap();
+    fs::write(container.join(format!("{name}-json.log")), records(middle..numbers.end)).unwrap();
+}
+
+#[test]
+fn lines_of_containers_that_are_removed_while_an_output_is_blocked_are_read_again_by_the_new_pipeline() {
+    let folder = Folder::new("removed");
+    let [before, after] = ["a", "b"].map(|digit| folder.0.join(digit.repeat(64)));
+    rotated_log(&before, 0..40_000);
+    rotated_log(&after, 40_000..80_000);
+    let input = format!("docker {{ read => files path => '{}/*/*-json.log' }}", folder.0.display());
+    let nowhere = format!("input {{ {input} }} output {{ elasticsearch {{ hosts => ['http://127.0.0.1:9'] }} }}");
+    let mut agent = Agent::new("reload-removed", &nowhere)
+        .environment("CONFIG_RELOAD_AUTOMATIC", "true")
+        .environment("CONFIG_RELOAD_INTERVAL", "50ms")
+        // Less than the logs are: some of each is on its way, and some was not read yet.
+        .environment("MEMORY_MAX_IN_FLIGHT", "10mb");
+    agent.start();
+    agent.wait_for_log("elasticsearch does not take documents", LIMIT);
+    fs::remove_dir_all(before).unwrap();
+    agent.set_pipeline(&format!("input {{ {input} }} output {{ stdout {{ codec => json_lines }} }}"));
+    agent.wait_for_log("inputs have ended", LIMIT);
+    fs::remove_dir_all(after).unwrap();
+    agent.wait_for_log("the rest is read again by the new one", LIMIT);
+    assert_once(&mut agent, 80_000);
+}
+
 #[test]
 fn what_can_not_be_read_again_is_delivered_beside_the_new_pipeline() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -106,7 +106,7 @@ use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::flow::queue::Queue;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -148,7 +148,7 @@ mod unproved;
 use api::Environment;
 use chunk::{Decode, Layers};
 use cursor::Cursors;
-use files::{Files, Known};
+use files::{Files, Known, handover};
 use filters::Filters;
 use follow::Start;
 use hints::Hints;
@@ -156,7 +156,7 @@ use logspout::Logspout;
 use metadata::{Container, Host, Labels};
 use position::Stream;
 use select::Wanted;
-use supervisor::{LogFiles, Shared, Supervisor};
+use supervisor::{Describe, LogFiles, Shared, Supervisor};
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -447,11 +447,14 @@ impl Options {
         let containers = self.stats.map(|stats| Arc::clone(&stats.containers));
         let cursors = Arc::new(opened.counted(containers).claimed(claim));
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
-        tokio::spawn(save(Arc::downgrade(&cursors)));
+        let round = self.round;
+        tokio::spawn(keep(Arc::downgrade(&cursors), round));
         let hints = self.shape.hints;
         let Self { source, limit, strip_ansi, rate_limit, start, wanted, shape, .. } = self;
+        let describe: Describe = Arc::new(move |host: &Host, container: &Container| layers(&shape, host, container));
         let reader = |known| Files {
             known,
+            describe: Arc::clone(&describe),
             limit,
             strip_ansi,
             rate_limit,
@@ -459,21 +462,20 @@ impl Options {
             start,
             wanted: wanted.clone(),
             cursors: Arc::clone(&cursors),
+            round,
             queue: queue.clone(),
             stop: stop.clone(),
         };
         let (environment, pattern) = match source {
             Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
-                let host = Host { name: host, ..Host::default() };
-                let describe = Box::new(move |container: &Container| layers(&shape, &host, container));
-                return joined(read_files(reader(Known::Found(pattern, describe)))).await;
+                let host = Arc::new(Host { name: host, ..Host::default() });
+                return joined(read_files(reader(Known::Found(pattern, host)))).await;
             }
         };
         let (orders, told) = files::orders();
         let thread = pattern.is_some().then(|| read_files(reader(Known::Told(told))));
         let files = pattern.map(|pattern| LogFiles { orders, pattern });
-        let describe = Box::new(move |host: &Host, container: &Container| layers(&shape, host, container));
         let shared = Shared {
             environment,
             describe,
@@ -528,6 +530,14 @@ fn open_cursors(path: &std::path::Path) -> anyhow::Result<Cursors> {
         );
     }
     Ok(cursors)
+}
+
+/// Writes cursors for as long as anything can move them, and closes what their reader has left open when no other comes.
+async fn keep(cursors: Weak<Cursors>, round: u64) {
+    let Some(path) = cursors.upgrade().map(|cursors| cursors.path().to_owned()) else { return };
+    save(cursors).await;
+    sleep(handover::UNWANTED).await;
+    handover::close(&path, round);
 }
 
 async fn save(cursors: Weak<Cursors>) {

@@ -52,7 +52,6 @@ impl<M: Mark> Window<M> {
     }
 
     /// Up to where all is safe.
-    #[cfg(test)]
     pub(crate) fn safe(&self) -> M {
         self.safe
     }

@@ -11,7 +11,8 @@
 //! 4. The old pipelines deliver what they have. Where all their inputs can read again, they give up at the deadline of a stop; what was
 //!    not delivered is read by the new pipeline. Where some can't (tcp, udp, `pipeline`), an old pipeline goes on delivering beside the new one for as
 //!    long as it takes, until it is itself the second that is replaced: there are never more than two.
-//!    What it leaves out: a container that has been removed can't be read again, although its input can. What the old pipeline gives up of its lines is lost.
+//!    Docker's log files are handed over open, so that those of a container that has been removed can be read again. What it leaves out: such a container's log that was
+//!    read through the engine's API. What the old pipeline gives up of it is lost.
 //! 5. A queue on disk is handed over as positions are: the new pipeline opens it when the last receipt of the old one is back, and finds in it what was not delivered.
 
 use std::time::Duration;

@@ -10,7 +10,7 @@
 //!
 //! What it leaves out: when to write; the input calls [`Cursors::save`], and so does the end of [`Cursors`] itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,8 @@ pub(crate) struct Cursors {
 #[derive(Debug, Default)]
 struct State {
     cursors: HashMap<String, Cursor>,
+    /// Those of them that have a reader, which tells when its container is gone.
+    begun: HashSet<String>,
     changed: bool,
 }
 
@@ -60,7 +62,7 @@ impl Cursors {
             Err(error) => return Err(error),
         };
         let (cursors, damaged) = written::read(&text);
-        let state = Mutex::new(State { cursors, changed: damaged > 0 });
+        let state = Mutex::new(State { cursors, changed: damaged > 0, ..State::default() });
         Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()), containers: None, claim: None }, damaged))
     }
 
@@ -95,14 +97,20 @@ impl Cursors {
         stats.describe(About { id, name, image, service: container.service_name().to_owned(), source });
     }
 
+    /// Where they are written.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The cursor of `container`.
     pub(crate) fn of(&self, container: &str) -> Option<Cursor> {
         self.state().cursors.get(container).cloned()
     }
 
-    /// All containers that have one.
-    pub(crate) fn containers(&self) -> Vec<String> {
-        self.state().cursors.keys().cloned().collect()
+    /// All containers whose cursors were left from earlier, and have no reader.
+    pub(crate) fn without_reader(&self) -> Vec<String> {
+        let state = self.state();
+        state.cursors.keys().filter(|id| !state.begun.contains(*id)).cloned().collect()
     }
 
     /// Moves the cursor of `container`.
@@ -118,6 +126,7 @@ impl Cursors {
     /// a container that was begun with its first line is not begun with another one after a restart.
     pub(crate) fn begin(&self, container: &str, driver: &str, start: Start) -> Start {
         let mut state = self.state();
+        state.begun.insert(container.to_owned());
         let new = || Cursor { begins: start == Start::Beginning, ..Cursor::default() };
         let cursor = state.cursors.entry(container.to_owned()).or_insert_with(new);
         let start = if cursor.begins { Start::Beginning } else { start };
@@ -131,6 +140,7 @@ impl Cursors {
     /// Forgets `container`: it is destroyed and all its lines are safe.
     pub(crate) fn remove(&self, container: &str) {
         let mut state = self.state();
+        state.begun.remove(container);
         state.changed |= state.cursors.remove(container).is_some();
         if let Some(containers) = &self.containers {
             containers.remove(container);
@@ -211,7 +221,7 @@ mod tests {
             again.of("a"),
             Some(Cursor { reached: reached(-5), driver: "json-file".into(), ..Cursor::default() })
         );
-        let mut containers = again.containers();
+        let mut containers = again.without_reader();
         containers.sort();
         assert_eq!(containers, ["a", "c"]);
         assert_eq!(fs::read_dir(&*folder.0).unwrap().count(), 1, "nothing is left beside the file");

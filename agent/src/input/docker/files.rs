@@ -22,20 +22,23 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::chunk::{Layers, LinesChunk};
+use super::chunk::LinesChunk;
 use super::cursor::Cursors;
 use super::follow::{Start, source_number};
 use super::hints::Hints;
 use super::ledger::ContainerLedger;
-use super::metadata::Container;
+use super::metadata::{Container, Host};
 use super::position::IdPrefix;
 use super::screen::Screen;
-use super::select::Wanted;
+use super::select::{Own, Wanted};
+use super::supervisor::Describe;
 use crate::files;
 
 mod backlog;
 mod described;
 mod finder;
+pub(super) mod handover;
+mod held;
 mod log;
 mod segments;
 mod watch;
@@ -43,6 +46,7 @@ mod watch;
 use backlog::Backlog;
 use described::described;
 use finder::Finder;
+use handover::OpenLog;
 use log::{BLOCK, Log, Reading, Step};
 use watch::{Changed, Trust, Watcher};
 
@@ -69,17 +73,17 @@ pub(super) enum Order {
         path: PathBuf,
         /// Whose it is.
         container: Box<Container>,
-        /// What its events share.
-        layers: Layers,
+        /// Where that runs.
+        host: Arc<Host>,
         /// Where to begin without a cursor.
         start: Start,
     },
-    /// What the events of the log at `path` share has changed.
+    /// The container whose log is at `path` has changed.
     Describe {
         /// The log.
         path: PathBuf,
-        /// What its events share now.
-        layers: Layers,
+        /// The container as it is now.
+        container: Box<Container>,
     },
 }
 
@@ -90,8 +94,8 @@ pub(super) fn orders() -> (Sender<Order>, Receiver<Order>) {
 
 /// Where the thread learns of logs.
 pub(super) enum Known {
-    /// From a glob; the last makes what a container's events share.
-    Found(String, Box<dyn Fn(&Container) -> Layers + Send>),
+    /// From a glob, on this host.
+    Found(String, Arc<Host>),
     /// From the supervisor.
     Told(Receiver<Order>),
 }
@@ -100,6 +104,8 @@ pub(super) enum Known {
 pub(super) struct Files {
     /// Where logs come from.
     pub(super) known: Known,
+    /// Makes what the events of a container share.
+    pub(super) describe: Describe,
     /// The longest line, in bytes.
     pub(super) limit: usize,
     /// Leaves out terminal control sequences.
@@ -114,6 +120,8 @@ pub(super) struct Files {
     pub(super) wanted: Wanted,
     /// How far each log is safe.
     pub(super) cursors: Arc<Cursors>,
+    /// How often pipelines were loaded before this one.
+    pub(super) round: u64,
     /// Where lines go.
     pub(super) queue: Queue,
     /// The end.
@@ -127,10 +135,14 @@ struct Stopped;
 struct Followed {
     log: Log,
     screen: Screen,
-    name: String,
+    /// Whose log it is, for whoever reads it next.
+    container: Box<Container>,
+    host: Arc<Host>,
     prefix: IdPrefix,
     source: u64,
     gaps: u64,
+    /// It was read to its end and its container is gone; it is only kept until its lines are safe.
+    gone: bool,
     /// It could not be read the last time, which has been said.
     failed: bool,
     /// When it is looked at next.
@@ -178,6 +190,7 @@ impl Files {
         let mut logs = Logs::new();
         let mut block = Vec::new();
         let mut finder = None;
+        self.take_over(&mut logs);
         if let Known::Found(pattern, _) = &self.known {
             info!(path = pattern, "reading containers' log files");
             finder = Some(Finder::new(pattern));
@@ -191,7 +204,7 @@ impl Files {
             }
             let told = self.learn(&mut logs, finder.as_mut(), &mut watcher);
             match self.round(&mut logs, &mut watcher, &mut block, runtime) {
-                Err(Stopped) => return,
+                Err(Stopped) => break,
                 Ok(true) => {
                     busy = true;
                     wake(&mut logs, finder.as_mut(), &watcher.take());
@@ -205,6 +218,31 @@ impl Files {
                 }
             }
         }
+        self.hand_over(logs);
+    }
+
+    /// Goes on with the logs that the reader before this one had open, those of removed containers among them.
+    fn take_over(&self, logs: &mut Logs) {
+        for OpenLog { path, container, host, files } in handover::take(self.cursors.path()) {
+            let safe = self.cursors.of(&container.id).is_none();
+            if safe || self.wanted.exclusion(&container, &Own::default()).is_some() {
+                continue;
+            }
+            let mut followed = self.open(&path, container, host, self.start);
+            if let Err(error) = followed.log.go_on_in(files) {
+                warn!(path = %path.display(), reason = %error, "a log that was open can't be read on; it is opened again");
+            }
+            logs.insert(path, Some(followed));
+        }
+    }
+
+    /// Leaves the logs to the reader that comes next, if there is one.
+    fn hand_over(&self, logs: Logs) {
+        let open = |(path, followed): (PathBuf, Option<Followed>)| {
+            let Followed { log, container, host, .. } = followed?;
+            Some(OpenLog { path, container, host, files: log.into_files() })
+        };
+        handover::leave(self.cursors.path(), self.round, logs.into_iter().filter_map(open).collect());
     }
 
     /// Notes how much of each log is left to be read.
@@ -267,10 +305,10 @@ impl Files {
                 orders.try_iter().for_each(|order| self.obey(order, logs));
                 logs.len() > before
             }
-            Known::Found(pattern, describe) => {
+            Known::Found(pattern, host) => {
                 let Some(finder) = finder else { return false };
                 let Some(first) = finder.due(Instant::now(), watcher) else { return false };
-                let any = self.discover(pattern, describe, first, logs);
+                let any = self.discover(pattern, host, first, logs);
                 finder.watch(logs.keys(), watcher);
                 any
             }
@@ -279,19 +317,27 @@ impl Files {
 
     fn obey(&self, order: Order, logs: &mut Logs) {
         match order {
-            Order::Read { path, container, layers, start } => {
-                logs.entry(path).or_insert_with_key(|path| Some(self.open(path, &container, layers, start)));
-            }
-            Order::Describe { path, layers } => {
+            Order::Read { path, container, host, start } => match logs.get_mut(&path) {
+                Some(Some(followed)) => self.describe(followed, container),
+                _ => drop(logs.insert(path.clone(), Some(self.open(&path, container, host, start)))),
+            },
+            Order::Describe { path, container } => {
                 if let Some(Some(followed)) = logs.get_mut(&path) {
-                    followed.log.layers = layers;
+                    self.describe(followed, container);
                 }
             }
         }
     }
 
+    /// The container may have changed.
+    fn describe(&self, followed: &mut Followed, container: Box<Container>) {
+        self.cursors.describe(&container, "files");
+        followed.log.layers = (self.describe)(&followed.host, &container);
+        followed.container = container;
+    }
+
     /// Opens logs that are new. Those that are there at the first look begin where the option says, later ones at their start.
-    fn discover(&self, pattern: &str, describe: &dyn Fn(&Container) -> Layers, first: bool, logs: &mut Logs) -> bool {
+    fn discover(&self, pattern: &str, host: &Arc<Host>, first: bool, logs: &mut Logs) -> bool {
         let found = match files::matching(pattern) {
             Ok(found) => found,
             Err(error) => {
@@ -306,7 +352,7 @@ impl Files {
             if logs.contains_key(&path) {
                 continue;
             }
-            let container = described(&path);
+            let container = Box::new(described(&path));
             let reason = self.wanted.exclusion(&container, &own);
             if let Some(reason) = reason {
                 info!(container = container.name, reason, "this container is left out");
@@ -314,16 +360,16 @@ impl Files {
                 warn!(container = container.name, risk, "this container's log settings lose lines");
             }
             let start = if first { self.start } else { Start::Beginning };
-            let log = reason.is_none().then(|| self.open(&path, &container, describe(&container), start));
+            let log = reason.is_none().then(|| self.open(&path, container, Arc::clone(host), start));
             logs.insert(path, log);
         }
         logs.len() > before
     }
 
-    fn open(&self, path: &Path, container: &Container, layers: Layers, start: Start) -> Followed {
+    fn open(&self, path: &Path, container: Box<Container>, host: Arc<Host>, start: Start) -> Followed {
         let start = self.cursors.begin(&container.id, "json-file", start);
         let ledger = Arc::new(ContainerLedger::new(&container.id, Arc::clone(&self.cursors)));
-        self.cursors.describe(container, "files");
+        self.cursors.describe(&container, "files");
         let reached = self.cursors.of(&container.id).map(|cursor| cursor.reached).unwrap_or_default();
         let from_end = start == Start::End && reached.marks.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
@@ -331,12 +377,14 @@ impl Files {
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
         let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule };
         Followed {
-            log: Log::new(path, layers, ledger, reading),
-            screen: Screen::new(self.wanted.streams(container), hints.picks, self.rate_limit),
-            name: container.name.clone(),
+            log: Log::new(path, (self.describe)(&host, &container), ledger, reading),
+            screen: Screen::new(self.wanted.streams(&container), hints.picks, self.rate_limit),
             prefix: IdPrefix::new(&container.id),
             source: source_number(&container.id),
+            container,
+            host,
             gaps: 0,
+            gone: false,
             failed: false,
             next: Instant::now(),
             waits: false,
@@ -356,6 +404,13 @@ impl Files {
         let now = Instant::now();
         for (path, slot) in logs.iter_mut() {
             let Some(followed) = slot.as_mut().filter(|followed| followed.next <= now) else { continue };
+            if followed.gone {
+                followed.next = now + SLOW;
+                if followed.log.is_safe() {
+                    *slot = None;
+                }
+                continue;
+            }
             let mut step = followed.log.advance(block);
             if matches!(step, Ok(Step::End)) && followed.is_at_end(path, now, watcher) {
                 step = followed.log.advance(block);
@@ -371,7 +426,7 @@ impl Files {
                     followed.screen.hurry();
                     self.hand_on(followed, runtime)?;
                     followed.log.ledger.gone();
-                    *slot = None;
+                    followed.gone = true;
                     continue;
                 }
                 Err(error) => {
@@ -399,12 +454,12 @@ impl Files {
         followed.screen.pass(&mut lines);
         let suppressed = followed.screen.take_suppressed();
         if let Some(suppressed) = &suppressed {
-            suppressed.report(&followed.name);
+            suppressed.report(&followed.container.name);
         }
         let gap = log.joiner.take_gap();
         if let Some(gap) = &gap {
             followed.gaps += 1;
-            gap.report(&followed.name, followed.gaps);
+            gap.report(&followed.container.name, followed.gaps);
         }
         let charge = self.charge(LinesChunk::cost(&lines), runtime).ok_or(Stopped)?;
         log.read.advance(&lines.marks);

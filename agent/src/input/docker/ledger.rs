@@ -78,6 +78,16 @@ impl ContainerLedger {
         self.state().window.open(Reached { marks, place })
     }
 
+    /// How many chunks are not safe, or stand behind one that is not.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state().window.in_flight()
+    }
+
+    /// Up to where all is safe.
+    pub(crate) fn safe(&self) -> Reached {
+        self.state().window.safe()
+    }
+
     /// The container does not exist any more.
     pub(crate) fn gone(&self) {
         let mut state = self.state();

@@ -116,7 +116,7 @@ impl LogFiles {
 }
 
 /// Makes what the events of a container share.
-pub(crate) type Describe = Box<dyn Fn(&Host, &Container) -> Layers + Send + Sync>;
+pub(crate) type Describe = Arc<dyn Fn(&Host, &Container) -> Layers + Send + Sync>;
 
 /// Gives containers their followers.
 pub(crate) struct Supervisor {
@@ -234,7 +234,7 @@ impl Supervisor {
         let listed: HashSet<&str> = list.iter().map(|container| container.id.as_str()).collect();
         let missing: Vec<String> = self.known.keys().filter(|id| !listed.contains(id.as_str())).cloned().collect();
         missing.iter().for_each(|id| self.destroyed(id));
-        for id in self.shared.cursors.containers() {
+        for id in self.shared.cursors.without_reader() {
             if !listed.contains(id.as_str()) && !self.known.contains_key(&id) {
                 debug!(container = id, "the container is gone, and its cursor with it");
                 self.shared.cursors.remove(&id);
@@ -371,8 +371,8 @@ async fn by_files(
 ) {
     let Some(files) = &shared.files else { return };
     let (id, mut described) = (container.id.clone(), signals.borrow().changes);
-    let layers = (shared.describe)(&session.host, &container);
-    let mut order = Some(Order::Read { path: path.clone(), container: Box::new(container), layers, start });
+    let host = session.host;
+    let mut order = Some(Order::Read { path: path.clone(), container: Box::new(container), host, start });
     loop {
         if let Some(order) = order.take()
             && files.orders.send_async(order).await.is_err()
@@ -390,9 +390,7 @@ async fn by_files(
         if std::mem::replace(&mut described, now.changes) != now.changes
             && let Some(container) = inspect(&session.engine, &id, &shared.stop).await
         {
-            let layers = (shared.describe)(&session.host, &container);
-            shared.cursors.describe(&container, "files");
-            order = Some(Order::Describe { path: path.clone(), layers });
+            order = Some(Order::Describe { path: path.clone(), container: Box::new(container) });
         }
     }
 }

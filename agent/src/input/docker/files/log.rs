@@ -24,6 +24,7 @@ use super::super::partial::{Joiner, Stamps};
 use super::super::place::{Place, Reached, RecordEnd};
 use super::super::position::Marks;
 use super::super::records::{self, Record};
+use super::held::Held;
 use super::segments::{self, Segment};
 
 /// How much is read from a log in one go.
@@ -38,8 +39,8 @@ const UNFINISHED: Duration = Duration::from_secs(5);
 /// How coarse a file system's clock is.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How many files of a log are held at most: those that dockerd has removed keep their space on the disk until they are read.
-const HELD: usize = 8;
+/// How many files of a log are open at most to be read: those that dockerd has removed keep their space on the disk until then.
+const OPEN: usize = 8;
 
 /// What a look at a log has brought.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(super) struct Log {
     path: PathBuf,
     /// The files that are open, the one that is being read first.
     segments: VecDeque<Segment>,
+    /// Those that were read before them.
+    held: Held,
     /// The beginning of a record whose end was not there yet.
     carry: Vec<u8>,
     pub(super) joiner: Joiner,
@@ -112,6 +115,7 @@ impl Log {
         Self {
             path: path.to_owned(),
             segments: VecDeque::new(),
+            held: Held::default(),
             carry: Vec::new(),
             joiner: Joiner::new(limit, Stamps::Shared, read),
             lines: Lines::new(strip_ansi, rule),
@@ -137,6 +141,7 @@ impl Log {
     /// # Errors
     /// A file that can't be opened or read.
     pub(super) fn advance(&mut self, block: &mut Vec<u8>) -> io::Result<Step> {
+        self.let_go();
         let there = self.look()?;
         let Some(segment) = self.segments.front_mut() else {
             return Ok(if there || self.has_folder() { Step::End } else { Step::Gone });
@@ -171,6 +176,41 @@ impl Log {
         self.segments.iter().map(Segment::left).sum()
     }
 
+    /// Goes on in files that another reader had open. Where to begin in them is told by the place; a log that was to be read from its end, and of which nothing
+    /// was safe, is opened by its name.
+    ///
+    /// # Errors
+    /// A file that can't be read from its start.
+    pub(super) fn go_on_in(&mut self, files: Vec<Segment>) -> io::Result<()> {
+        let mut files = files.into_iter().map(Segment::again).collect::<io::Result<Vec<_>>>()?;
+        if self.goes_on(&mut files)? || !self.from_end {
+            self.from_end = false;
+            self.segments.extend(files);
+        }
+        Ok(())
+    }
+
+    /// All files in which another reader might have to begin.
+    pub(super) fn into_files(mut self) -> Vec<Segment> {
+        self.let_go();
+        self.held.take().into_iter().chain(self.segments).collect()
+    }
+
+    /// Whether all lines that were handed on are safe.
+    pub(super) fn is_safe(&self) -> bool {
+        self.ledger.in_flight() == 0
+    }
+
+    /// Closes files whose lines are safe by now.
+    fn let_go(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        // Lines that are still to be handed on are in no chunk yet.
+        let handed_on = self.lines.is_empty() && !self.lines.wait_for_others() && self.joiner.resting().is_some();
+        self.held.let_go(self.ledger.safe().place, handed_on && self.is_safe(), self.segments.iter());
+    }
+
     /// Opens the files that are new; returns whether there is a file under the log's own name.
     fn look(&mut self) -> io::Result<bool> {
         let there = match fs::metadata(&self.path) {
@@ -181,7 +221,7 @@ impl Log {
             }
             Err(error) => return Err(error),
         };
-        let held = self.segments.len();
+        let open = self.segments.len();
         match self.segments.back_mut() {
             None => self.open_first()?,
             Some(newest) if newest.inode == there.ino() => {
@@ -192,7 +232,7 @@ impl Log {
                     self.find_again();
                 }
             }
-            Some(_) if held >= HELD => {}
+            Some(_) if open >= OPEN => {}
             Some(newest) => {
                 let inode = newest.inode;
                 self.open_newer(inode)?;
@@ -339,7 +379,7 @@ impl Log {
     }
 
     fn next_segment(&mut self) {
-        self.segments.pop_front();
+        self.segments.pop_front().into_iter().for_each(|read| self.held.hold(read));
         let half = usize::from(!self.carry.is_empty());
         self.carry.clear();
         self.complain(half);

@@ -31,6 +31,12 @@ enum Content {
     Compressed(Box<MultiGzDecoder<File>>),
 }
 
+impl Content {
+    fn of(file: File, compressed: bool) -> Self {
+        if compressed { Self::Compressed(Box::new(MultiGzDecoder::new(file))) } else { Self::Plain(file) }
+    }
+}
+
 impl Segment {
     /// Nothing when there is no such file.
     fn open(path: &Path, compressed: bool) -> io::Result<Option<Self>> {
@@ -40,9 +46,7 @@ impl Segment {
             Err(error) => return Err(error),
         };
         let inode = file.metadata()?.ino();
-        let content =
-            if compressed { Content::Compressed(Box::new(MultiGzDecoder::new(file))) } else { Content::Plain(file) };
-        Ok(Some(Self { content, inode, offset: 0, after_break: false }))
+        Ok(Some(Self { content: Content::of(file, compressed), inode, offset: 0, after_break: false }))
     }
 
     /// Reads on; 0 at the end of what is there.
@@ -74,6 +78,16 @@ impl Segment {
     /// Whether dockerd has compressed it.
     pub(super) fn is_compressed(&self) -> bool {
         matches!(self.content, Content::Compressed(_))
+    }
+
+    /// The same file from its start, for another reader.
+    pub(super) fn again(self) -> io::Result<Self> {
+        let (mut file, compressed) = match self.content {
+            Content::Plain(file) => (file, false),
+            Content::Compressed(decoder) => (decoder.into_inner(), true),
+        };
+        file.rewind()?;
+        Ok(Self { content: Content::of(file, compressed), offset: 0, ..self })
     }
 
     /// Goes back to the start of a file that was truncated.

@@ -301,3 +301,68 @@ fn what_is_left_is_what_its_files_hold_and_was_not_read() {
 }
 
 mod restart;
+
+#[test]
+fn a_log_is_handed_over_by_the_files_that_hold_lines_which_are_not_safe() {
+    let folder = Folder::new("handed-over");
+    let mut old = folder.open(Marks::default(), false);
+    let mut numbers = Vec::new();
+    for round in 0..3 {
+        folder.write(round * 10..round * 10 + 10);
+        assert_eq!(drain(&mut old), lines(round * 10..round * 10 + 10));
+        numbers.push(old.open_chunk());
+        folder.rotate(2);
+    }
+    folder.write(30..35);
+    assert_eq!(drain(&mut old), lines(30..35));
+    // Only lines from 10 on are not safe, and of their files two have no name any more.
+    old.ledger.settled(numbers[0]);
+    let reached = old.ledger.safe();
+    let files = old.into_files();
+    assert_eq!(files.len(), 4);
+    fs::remove_dir_all(&*folder.0).unwrap();
+    let mut new = folder.reading(Reading { reached, ..restart::whole() });
+    new.go_on_in(files).unwrap();
+    assert_eq!(drain(&mut new), lines(10..35));
+    assert_eq!(new.joiner.take_gap(), None);
+    let mut block = Vec::new();
+    assert_eq!(new.advance(&mut block).unwrap(), Step::Gone);
+}
+
+#[test]
+fn files_are_held_only_while_their_lines_are_not_safe() {
+    let folder = Folder::new("held");
+    let mut log = folder.open(Marks::default(), false);
+    let mut numbers = Vec::new();
+    for second in 0..3 {
+        folder.write(second..second + 1);
+        drain(&mut log);
+        numbers.push(log.open_chunk());
+        folder.rotate(2);
+        drain(&mut log);
+    }
+    let mut held = Vec::new();
+    for number in numbers {
+        log.ledger.settled(number);
+        drain(&mut log);
+        held.push(log.held.len());
+    }
+    assert_eq!(held, [3, 2, 0]);
+}
+
+#[test]
+fn a_compressed_file_is_handed_over_too() {
+    let folder = Folder::new("handed-over-compressed");
+    folder.write(0..5);
+    folder.rotate(3);
+    folder.compress();
+    folder.write(5..8);
+    let mut old = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut old), lines(0..8));
+    old.open_chunk();
+    let files = old.into_files();
+    fs::remove_dir_all(&*folder.0).unwrap();
+    let mut new = folder.open(Marks::default(), false);
+    new.go_on_in(files).unwrap();
+    assert_eq!(drain(&mut new), lines(0..8));
+}

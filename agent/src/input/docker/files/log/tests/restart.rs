@@ -13,7 +13,7 @@ fn again(folder: &Folder, reached: Reached) -> Log {
     folder.reading(Reading { reached, ..whole() })
 }
 
-fn whole() -> Reading {
+pub(super) fn whole() -> Reading {
     let reached = Reached::default();
     Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end: false, reached, files: None, rule: None }
 }
