@@ -11,14 +11,14 @@ use elkhound_config::parser::{Escapes, Parsed};
 use elkhound_config::source::Source;
 use elkhound_pipeline::decoration::{self, Decoration};
 use elkhound_pipeline::filter::common::{EXCLUDE_TAGS, TAGS, TYPE};
-use elkhound_pipeline::plan::{Compiled, NOT_THERE_YET, Plan, Trouble, compile, unknown};
+use elkhound_pipeline::plan::{Compiled, Culprit, Fate, NOT_THERE_YET, PlacedOutput, Plan, Trouble, compile, unknown};
 use elkhound_pipeline::setup::{Ecs, Setup};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::bus::{Bus, Ways};
-use crate::dead_letters::{self, DeadLetters};
+use crate::dead_letters::DeadLetters;
 use crate::input::{self, Input};
 use crate::limit::Limit;
 use crate::output::{self, Output};
@@ -147,9 +147,6 @@ fn make_one(
     let give_up = give_up(pipeline, shared.ground.give_up);
     let letters = pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings)));
     let dead_letters = letters.as_ref().map(|queue| queue.meter());
-    if let Some(queue) = letters.clone() {
-        compiled.plan.set_aside(dead_letters::set_aside(queue, shared.ground.runtime.clone(), give_up.clone()));
-    }
     let world = output::World {
         setup: &setup,
         runtime: shared.ground.runtime.clone(),
@@ -160,13 +157,16 @@ fn make_one(
         claims: Arc::default(),
         dead_letters: letters,
     };
+    if let Some(set_aside) = world.set_aside() {
+        compiled.plan.set_aside(set_aside);
+    }
     let (host, round) = (shared.host, shared.ground.round);
     let mut maker = Maker { setup: &setup, data: &data, host, round, world: &world, diagnostics: &mut diagnostics };
     let numbered = compiled.inputs.iter().enumerate();
     let inputs =
         numbered.filter_map(|(at, plugin)| maker.input(twins_before(&compiled.inputs[..at], plugin), plugin)).collect();
-    let outputs =
-        compiled.outputs.iter().enumerate().filter_map(|(number, plugin)| maker.output(number, plugin)).collect();
+    let outputs = compiled.outputs.iter().zip(compiled.plan.outputs()).enumerate();
+    let outputs = outputs.filter_map(|(number, (plugin, placed))| maker.output(number, plugin, placed)).collect();
     let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
     (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, dead_letters, give_up, round }, diagnostics)
 }
@@ -298,7 +298,7 @@ impl Maker<'_> {
         Some((input?, decoration))
     }
 
-    fn output(&mut self, number: usize, plugin: &Plugin) -> Option<Box<dyn Output>> {
+    fn output(&mut self, number: usize, plugin: &Plugin, placed: &Arc<PlacedOutput>) -> Option<Box<dyn Output>> {
         let Some(kind) = output::find(&plugin.name) else {
             self.diagnostics.extend(unknown("output", plugin, output::KINDS.iter().map(|kind| kind.name)));
             return None;
@@ -306,7 +306,8 @@ impl Maker<'_> {
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
         refuse_workers(&mut options);
         let output = (kind.build)(&mut options, &output::World { number, ..self.world.clone() });
-        let output = output.map(|output| output::when_full(&mut options, || Named::new(number, plugin).id, output));
+        let plan = || Plan::passing(Arc::clone(placed), Box::new(report), self.world.set_aside());
+        let output = output.map(|output| output::when_full(&mut options, &placed.id, plan, output));
         options.finish();
         output
     }
@@ -380,13 +381,16 @@ fn report(trouble: Trouble<'_>) {
                 "a filter failed on an event, which was tagged and goes on"
             );
         }
-        Trouble::SetAside { filter, kept } => {
-            let fate = if kept { "the dead letter queue keeps it" } else { "it is read again after the next start" };
+        Trouble::Panicked { culprit: Culprit { kind, id, place, .. }, fate } => {
+            let fate = match fate {
+                Fate::Kept => "the dead letter queue keeps it",
+                Fate::ReadAgain => "it is read again after the next start",
+                Fate::GoesOn if kind == "output" => "this output does not get it, for there is no dead letter queue",
+                Fate::GoesOn => "it goes on to what follows",
+            };
             error!(
                 suppressed,
-                filter = filter.id,
-                place = filter.place,
-                "a filter panicked on an event, which is a defect of elkhound; {fate}"
+                kind, id, place, "part of a pipeline panicked on an event, which is a defect of elkhound; {fate}"
             );
         }
     }

@@ -191,6 +191,11 @@ impl PipelineStats {
         self.inputs.iter().map(|input| read(&input.meter.push_nanos)).sum()
     }
 
+    /// Events on which the output of this number panicked.
+    pub(crate) fn output_failures(&self, output: usize) -> u64 {
+        self.plan.outputs().get(output).map_or(0, |placed| read(&placed.failed))
+    }
+
     /// Events that wait for a worker, or on disk for a receipt.
     pub(crate) fn waiting(&self) -> u64 {
         if let Some(disk) = &self.disk {

@@ -7,6 +7,7 @@
 //! How events run through it, as in Logstash with one worker: each event goes through alone until a filter makes further
 //! events of it; from there on its group goes step by step, and at an `if` those that match come out before those that don't.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ use crate::flow::worker::survives;
 mod compile;
 mod ids;
 mod outline;
+pub(crate) mod panicked;
 mod references;
 #[cfg(test)]
 mod testing;
@@ -29,6 +31,7 @@ mod unknown;
 
 pub use compile::{Compiled, compile};
 pub use outline::{Outline, Outlined};
+pub use panicked::{Culprit, Fate, SetAside};
 pub use trace::{Entry, Seen, Trace};
 pub use unknown::{NOT_THERE_YET, unknown};
 
@@ -36,6 +39,7 @@ pub use unknown::{NOT_THERE_YET, unknown};
 pub struct Plan {
     steps: Vec<Step>,
     filters: Vec<PlacedFilter>,
+    outputs: Vec<Arc<PlacedOutput>>,
     routes: Vec<Step>,
     conditions: ConditionCounters,
     report: Report,
@@ -80,6 +84,19 @@ impl PlacedFilter {
     }
 }
 
+/// One output of the file, as far as a plan knows it.
+#[derive(Debug, Default)]
+pub struct PlacedOutput {
+    /// Its name in the file.
+    pub name: String,
+    /// Its `id`, or one made from its name and its number.
+    pub id: String,
+    /// Where it stands: `file:line`.
+    pub place: String,
+    /// Events on which it panicked.
+    pub failed: AtomicU64,
+}
+
 /// What a filter has done, for the monitoring API.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -113,20 +130,6 @@ impl Counters {
 /// Told of events that need an operator's eye; the agent logs and counts them.
 pub type Report = Box<dyn Fn(Trouble<'_>) + Send + Sync>;
 
-/// Takes an event on which a filter has panicked; it may wait for a disk.
-pub type SetAside = Box<dyn Fn(&PlacedFilter, &Event) -> Fate + Send + Sync>;
-
-/// What becomes of an event on which a filter has panicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It is safe where it was put, and goes no further.
-    Kept,
-    /// It goes on, tagged.
-    GoesOn,
-    /// It could not be kept before the end: it goes no further, and is read again after the next start.
-    ReadAgain,
-}
-
 /// Trouble with one event. The pipeline goes on.
 pub enum Trouble<'a> {
     /// A condition could not compare, and the event was dropped as Logstash does.
@@ -145,12 +148,12 @@ pub enum Trouble<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// A filter panicked, and the event was set aside.
-    SetAside {
-        /// Which one.
-        filter: &'a PlacedFilter,
-        /// Whether it is safe; else it is read again.
-        kept: bool,
+    /// Something panicked, and the event goes no further there.
+    Panicked {
+        /// What.
+        culprit: Culprit<'a>,
+        /// What becomes of the event.
+        fate: Fate,
     },
 }
 
@@ -179,6 +182,17 @@ pub enum Route {
     Some(Vec<usize>),
 }
 
+impl Route {
+    /// The output that comes after `done` others, where there are `outputs` in all, and whether it is the last.
+    #[inline]
+    pub(crate) fn output(&self, done: usize, outputs: usize) -> Option<(usize, bool)> {
+        match self {
+            Self::All => (done < outputs).then_some((done, done + 1 == outputs)),
+            Self::Some(picks) => picks.get(done).map(|at| (*at, done + 1 == picks.len())),
+        }
+    }
+}
+
 /// Tag of an event on which a filter failed where Logstash's worker would have ended.
 const FAILED_TAG: &str = "_elkhound_filter_failure";
 
@@ -186,15 +200,16 @@ const FAILED_TAG: &str = "_elkhound_filter_failure";
 type Group = Option<Vec<Event>>;
 
 impl Plan {
-    /// One that has no filters, and has all events go to all outputs.
-    pub fn passing() -> Self {
+    /// One that has no filters, and has all events go to `output`.
+    pub fn passing(output: Arc<PlacedOutput>, report: Report, set_aside: Option<SetAside>) -> Self {
         Self {
             steps: Vec::new(),
             filters: Vec::new(),
-            routes: Vec::new(),
+            outputs: vec![output],
+            routes: vec![Step::Plugin(0)],
             conditions: ConditionCounters::default(),
-            report: Box::new(|_| {}),
-            set_aside: None,
+            report,
+            set_aside,
         }
     }
 
@@ -203,12 +218,17 @@ impl Plan {
         &self.filters
     }
 
+    /// The outputs, in the order of the file.
+    pub fn outputs(&self) -> &[Arc<PlacedOutput>] {
+        &self.outputs
+    }
+
     /// What has gone wrong in its conditions.
     pub fn conditions(&self) -> &ConditionCounters {
         &self.conditions
     }
 
-    /// Has events on which a filter panics go there.
+    /// Has events on which something panics go there.
     pub fn set_aside(&mut self, set_aside: SetAside) {
         self.set_aside = Some(set_aside);
     }
@@ -216,17 +236,30 @@ impl Plan {
     /// Runs the filters over `events`, in place; dropped events are acknowledged and gone.
     pub fn filter(&self, events: &mut Vec<Event>, cx: &mut Context) {
         cx.counts.resize(self.filters.len(), Default::default());
-        let mut changed: Vec<(usize, Vec<Event>)> = Vec::new();
-        for (at, event) in events.iter_mut().enumerate() {
-            cx.timed = cx.filtered.picks();
-            match self.one(&self.steps, event, cx) {
-                Some(group) => changed.push((at, group)),
-                None if event.is_cancelled() => changed.push((at, Vec::new())),
-                None => {}
+        let (mut at, mut changed) = (0, Vec::new());
+        // Around all of them, so that an event costs nothing for it.
+        while !survives(|| self.each(events, &mut at, &mut changed, cx)) {
+            self.condition_panicked(&mut events[at], cx);
+            if events[at].is_cancelled() {
+                changed.push((at, Vec::new()));
             }
+            at += 1;
         }
         if !changed.is_empty() {
             splice(events, changed);
+        }
+    }
+
+    /// Each event from number `at` on, which is counted on as they are done.
+    fn each(&self, events: &mut [Event], at: &mut usize, changed: &mut Vec<(usize, Vec<Event>)>, cx: &mut Context) {
+        while let Some(event) = events.get_mut(*at) {
+            cx.timed = cx.filtered.picks();
+            match self.one(&self.steps, event, cx) {
+                Some(group) => changed.push((*at, group)),
+                None if event.is_cancelled() => changed.push((*at, Vec::new())),
+                None => {}
+            }
+            *at += 1;
         }
     }
 
@@ -348,7 +381,9 @@ impl Plan {
                 },
             };
             if let Some(mut group) = group {
-                self.many(&steps[at + 1..], &mut group, cx);
+                if !survives(|| self.many(&steps[at + 1..], &mut group, cx)) {
+                    self.group_panicked(&mut group, cx);
+                }
                 return Some(group);
             }
             if event.is_cancelled() {
@@ -457,7 +492,7 @@ impl Plan {
         let began = cx.timed.then(Instant::now);
         let mut outcome = Outcome::Passed;
         if !survives(|| outcome = placed.filter.filter(event, cx)) {
-            self.panicked(placed, event);
+            self.filter_panicked(placed, event);
         }
         self.settle(placed, outcome, event, cx);
         if let Some(began) = began {
@@ -497,22 +532,6 @@ impl Plan {
             Some(tags) => tags.iter().for_each(|tag| event.tag(tag)),
             None => self.fail(placed, reason, event),
         }
-    }
-
-    /// What it held when the filter panicked is all that there is of the event: nobody keeps a copy.
-    #[cold]
-    fn panicked(&self, placed: &PlacedFilter, event: &mut Event) {
-        let fate = self.set_aside.as_ref().map_or(Fate::GoesOn, |set_aside| set_aside(placed, event));
-        if fate == Fate::GoesOn {
-            return self.fail(placed, "it panicked, which is a defect of elkhound", event);
-        }
-        if fate == Fate::ReadAgain {
-            // Dropped, the receipt leaves the event to be read again.
-            drop(event.take_receipt());
-        }
-        event.cancel();
-        placed.counters.failed.fetch_add(1, Ordering::Relaxed);
-        (self.report)(Trouble::SetAside { filter: placed, kept: fate == Fate::Kept });
     }
 
     #[cold]
@@ -573,71 +592,7 @@ mod tests {
     use elkhound_config::source::Source;
 
     use super::*;
-    use crate::filter::testing;
-    use crate::flow::receipt::{Ledger, Receipt};
     use crate::setup::{Ecs, Setup};
-
-    /// Spoils an event, then panics, but for one that is good.
-    struct Panics;
-
-    impl Filter for Panics {
-        fn filter(&self, event: &mut Event, _cx: &mut Context) -> Outcome {
-            let good = event.field("good").is_some();
-            event.set_field("seen".into(), 1.into());
-            assert!(good, "as the test wants it");
-            Outcome::Matched
-        }
-    }
-
-    #[derive(Default)]
-    struct Settled(Mutex<Vec<(u64, bool)>>);
-
-    impl Ledger for Settled {
-        fn settled(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, true));
-        }
-
-        fn abandoned(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, false));
-        }
-    }
-
-    /// What goes on of a bad event and a good one behind it, whether the bad one's receipt came back and how, and how often the filter has failed.
-    fn after_a_panic(fate: Option<Fate>) -> (Vec<String>, Vec<(u64, bool)>, u64) {
-        let mut plan = testing::plan("filter { mutate { add_tag => on } }");
-        let mut broken = testing::plan("filter { mutate { } }").filters.remove(0);
-        broken.filter = Box::new(Panics);
-        plan.filters.push(broken);
-        plan.steps.insert(0, Step::Plugin(1));
-        if let Some(fate) = fate {
-            plan.set_aside(Box::new(move |filter, event| {
-                assert_eq!((filter.name.as_str(), event.field("seen")), ("mutate", Some(&1.into())));
-                fate
-            }));
-        }
-        let ledger = Arc::new(Settled::default());
-        let mut bad = Event::default();
-        bad.set_origin(None, Some(Receipt::open(ledger.clone(), 7, None)));
-        let mut good = Event::default();
-        good.set_field("good".into(), 1.into());
-        let mut events = vec![bad, good];
-        plan.filter(&mut events, &mut Context::default());
-        let tags = events.iter().map(|event| format!("{:?}", event.field("tags"))).collect();
-        let settled = ledger.0.lock().unwrap().clone();
-        (tags, settled, plan.filters[1].counters.failed.load(Ordering::Relaxed))
-    }
-
-    #[test]
-    fn an_event_on_which_a_filter_panics_is_set_aside_or_tagged() {
-        let on = |tags: &[&str]| {
-            format!("{:?}", Some(&crate::value::Value::from(tags.iter().map(|tag| (*tag).into()).collect::<Vec<_>>())))
-        };
-        let (good, tagged) = (on(&["on"]), on(&[FAILED_TAG, "on"]));
-        assert_eq!(after_a_panic(None), (vec![tagged.clone(), good.clone()], vec![], 1));
-        assert_eq!(after_a_panic(Some(Fate::GoesOn)), (vec![tagged, good.clone()], vec![], 1));
-        assert_eq!(after_a_panic(Some(Fate::Kept)), (vec![good.clone()], vec![(7, true)], 1));
-        assert_eq!(after_a_panic(Some(Fate::ReadAgain)), (vec![good], vec![(7, false)], 1));
-    }
 
     #[test]
     fn a_pattern_that_is_given_up_is_told_with_its_place_and_counted() {

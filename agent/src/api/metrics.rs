@@ -65,6 +65,7 @@ const METRICS: &[Row] = &[
     ),
     ("elkhound_output_duration_seconds_total", Counter, "Time that workers have spent with an output."),
     ("elkhound_output_events_total", Counter, "Events that went to an output."),
+    ("elkhound_output_failures_total", Counter, "Events on which an output failed: it has not got them."),
     ("elkhound_output_items_total", Counter, "Items of bulk requests that were not simply taken, by status."),
     ("elkhound_output_requests_total", Counter, "Bulk requests: success, with_errors, failure."),
     ("elkhound_output_responses_total", Counter, "Answers to bulk requests, by HTTP status."),
@@ -207,6 +208,7 @@ fn of_output(pipeline: &PipelineStats, at: usize, output: &OutputStats, labels: 
     let own = labels.with("id", &output.id).with("plugin", &output.name);
     let events = pipeline.flow.outputs.get(at).map_or(0, |meter| read(&meter.events));
     samples.count("elkhound_output_events_total", &own, events);
+    samples.count("elkhound_output_failures_total", &own, pipeline.output_failures(at));
     samples.add("elkhound_output_duration_seconds_total", &own, seconds(pipeline.flow.output_nanos(at)));
     if let Some(dropped) = output.dropped.get() {
         samples.count("elkhound_output_dropped_events_total", &own, read(dropped));

@@ -250,6 +250,7 @@ fn output(pipeline: &PipelineStats, at: usize, output: &OutputStats) -> Value {
         "id": output.id,
         "name": output.name,
         "events": { "in": events, "out": events, "duration_in_millis": millis(nanos) },
+        "failures": pipeline.output_failures(at),
         "flow": plugin_flow(pipeline, events, nanos),
     });
     if let Some(dropped) = output.dropped.get() {
@@ -391,7 +392,7 @@ mod tests {
             (&json!("mutate-1"), &json!("mutate"))
         );
         let output = &plugins["outputs"][0];
-        assert_eq!(names(output), ["bulk_requests", "documents", "events", "flow", "id", "name"]);
+        assert_eq!(names(output), ["bulk_requests", "documents", "events", "failures", "flow", "id", "name"]);
         assert_eq!(output["bulk_requests"]["responses"], json!({ "429": 1 }));
         assert_eq!((&output["events"]["out"], &output["events"]["dropped"]), (&json!(4), &json!(3)));
         let reloads = json!({ "successes": 0, "failures": 0, "last_success_timestamp": null, "last_failure_timestamp": null, "last_error": null });

@@ -1,9 +1,10 @@
-//! Events on which a filter has panicked: the pipeline's dead letter queue keeps them as the filter left them, for nobody has a copy of what they were before.
+//! Events on which a filter, a condition or an output has panicked: the pipeline's dead letter queue keeps them as they were then. What a filter has changed by then stays so, for
+//! nobody has a copy of what they were before.
 
 use std::sync::Arc;
 
 use elkhound_pipeline::event::Event;
-use elkhound_pipeline::plan::{Fate, PlacedFilter, SetAside};
+use elkhound_pipeline::plan::{Culprit, Fate, SetAside};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -13,29 +14,33 @@ use crate::clock;
 
 /// What brings them there.
 pub(crate) fn set_aside(queue: Arc<DeadLetters>, runtime: Handle, give_up: CancellationToken) -> SetAside {
-    Box::new(move |filter, event| {
+    Box::new(move |culprit, event| {
         // What comes from a dead letter queue is in there still.
         if event.metadata().contains(FIELD) {
             return Fate::GoesOn;
         }
         queue.start(&runtime);
-        if queue.keep_until(refusal(filter, event).entry_of(event), &give_up) { Fate::Kept } else { Fate::ReadAgain }
+        if queue.keep_until(refusal(culprit, event).entry_of(event), &give_up) { Fate::Kept } else { Fate::ReadAgain }
     })
 }
 
-fn refusal(filter: &PlacedFilter, event: &Event) -> Refusal {
+fn refusal(culprit: Culprit<'_>, event: &Event) -> Refusal {
     Refusal {
         time: clock::now(),
-        plugin: filter.name.clone(),
-        plugin_id: filter.id.clone(),
+        plugin: culprit.name.to_owned(),
+        plugin_id: culprit.id.to_owned(),
         document_id: event.id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
-        error: "elkhound_filter_panic".into(),
+        error: format!("elkhound_{}_panic", culprit.kind),
         reason: format!(
-            "the filter at {} panicked on this event, which is a defect of elkhound: report it with the event; the log has where it panicked",
-            filter.place
+            "{} panicked on this event, which is a defect of elkhound: report it with the event; the log has where it panicked",
+            named(culprit)
         ),
         ..Refusal::default()
     }
+}
+
+fn named(Culprit { kind, place, .. }: Culprit<'_>) -> String {
+    if place.is_empty() { format!("a {kind}") } else { format!("the {kind} at {place}") }
 }
 
 #[cfg(test)]
@@ -77,7 +82,7 @@ mod tests {
         let folder = Folder::new("panicked");
         let keep = set_aside(queue(&folder), Handle::current(), CancellationToken::new());
         let plan = plan();
-        assert_eq!(keep(&plan.filters()[0], &event()), Fate::Kept);
+        assert_eq!(keep((&plan.filters()[0]).into(), &event()), Fate::Kept);
         let text = std::fs::read_to_string(folder.join("1.ndjson")).unwrap();
         let Refusal { plugin, plugin_id, error, reason, .. } = Entry::parse(text.trim().as_bytes()).unwrap().refusal;
         assert_eq!(
@@ -88,7 +93,7 @@ mod tests {
         let again = Entry::parse(text.trim().as_bytes()).unwrap().into_event();
         assert_eq!(again.get(&Path::parse("[@metadata][m]").unwrap()), Some(&1.into()));
         assert_eq!(again.field("message"), Some(&"odd".into()));
-        assert_eq!(keep(&plan.filters()[0], &again), Fate::GoesOn, "it is in the queue already");
+        assert_eq!(keep((&plan.filters()[0]).into(), &again), Fate::GoesOn, "it is in the queue already");
     }
 
     #[tokio::test]
@@ -99,6 +104,6 @@ mod tests {
         let give_up = CancellationToken::new();
         give_up.cancel();
         let keep = set_aside(queue(&place), Handle::current(), give_up);
-        assert_eq!(keep(&plan().filters()[0], &event()), Fate::ReadAgain);
+        assert_eq!(keep((&plan().filters()[0]).into(), &event()), Fate::ReadAgain);
     }
 }

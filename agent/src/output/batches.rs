@@ -143,13 +143,17 @@ struct BatchWriter<T> {
 }
 
 impl<T: Send> Writer for BatchWriter<T> {
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
         self.codec.encode(event, &mut self.batch.bytes);
         self.batch.events.push(((self.about)(event), self.batch.bytes.len()));
-        self.batch.receipts.0.extend(receipt);
+        self.batch.receipts.0.extend(receipt.take());
         if self.batch.bytes.len() >= BYTES {
             self.finish();
         }
+    }
+
+    fn take_back(&mut self) {
+        self.batch.bytes.truncate(self.batch.events.last().map_or(0, |(_, end)| *end));
     }
 
     fn tick(&mut self, _now: Instant) -> Option<Instant> {

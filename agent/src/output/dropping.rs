@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use elkhound_pipeline::event::Event;
-use elkhound_pipeline::event::stored::{Pack, unpack};
+use elkhound_pipeline::event::stored::{Mark, Pack, unpack};
 use elkhound_pipeline::flow::budget::{Budget, EVENT};
 use elkhound_pipeline::flow::meter::{FlowMeter, add, read};
 use elkhound_pipeline::flow::queue::{Chunk, Lane, Order, Queue, queue};
@@ -53,6 +53,8 @@ pub(super) struct Dropping {
     /// What the log calls it.
     name: String,
     inner: Box<dyn Output>,
+    /// All events go to it; taken when it starts.
+    plan: Option<Plan>,
     queue: Queue,
     /// Taken when it starts.
     lane: Option<Lane>,
@@ -68,10 +70,10 @@ struct Lost {
 }
 
 impl Dropping {
-    /// Room before `inner`, which the log calls `name`.
-    pub(super) fn new(name: String, inner: Box<dyn Output>) -> Self {
+    /// Room before `inner`, which the log calls `name`, and which is all that `plan` leads to.
+    pub(super) fn new(name: String, inner: Box<dyn Output>, plan: Plan) -> Self {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(ROOM));
-        Self { name, inner, queue, lane: lanes.pop(), thread: None, lost: Arc::new(Lost::new()) }
+        Self { name, inner, plan: Some(plan), queue, lane: lanes.pop(), thread: None, lost: Arc::new(Lost::new()) }
     }
 }
 
@@ -92,10 +94,10 @@ impl Output for Dropping {
 
     fn start(&mut self) {
         self.inner.start();
-        let Some(lane) = self.lane.take() else { return };
+        let (Some(lane), Some(plan)) = (self.lane.take(), self.plan.take()) else { return };
         let worker = Worker {
             lane,
-            plan: Arc::new(Plan::passing()),
+            plan: Arc::new(plan),
             writers: vec![self.inner.writer()],
             batch_size: BATCH,
             batch_delay: Duration::ZERO,
@@ -112,7 +114,7 @@ impl Output for Dropping {
 
     fn writer(&mut self) -> Box<dyn Writer> {
         let (name, queue, lost) = (self.name.clone(), self.queue.clone(), Arc::clone(&self.lost));
-        Box::new(Packer { name, queue, lost, pack: Pack::default() })
+        Box::new(Packer { name, queue, lost, pack: Pack::default(), mark: Mark::default() })
     }
 
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -147,15 +149,23 @@ struct Packer {
     queue: Queue,
     lost: Arc<Lost>,
     pack: Pack,
+    /// Where the last event began.
+    mark: Mark,
 }
 
 impl Writer for Packer {
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
-        receipt.into_iter().for_each(Receipt::acknowledge);
-        if self.pack.bytes() >= FRAME && !self.hand_on() {
-            return self.lost.drops(&self.name);
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
+        if self.pack.bytes() < FRAME || self.hand_on() {
+            self.mark = self.pack.mark();
+            self.pack.push(event);
+        } else {
+            self.lost.drops(&self.name);
         }
-        self.pack.push(event);
+        receipt.take().into_iter().for_each(Receipt::acknowledge);
+    }
+
+    fn take_back(&mut self) {
+        self.pack.take_back(self.mark);
     }
 
     fn tick(&mut self, now: Instant) -> Option<Instant> {
@@ -292,17 +302,19 @@ mod tests {
     }
 
     impl Writer for Gate {
-        fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
+        fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
             if self.gives_up {
-                return;
+                return drop(receipt.take());
             }
             while !self.open.load(std::sync::atomic::Ordering::Relaxed) {
                 thread::yield_now();
             }
             let Some(Value::Integer(number)) = event.field("n") else { panic!("it was written with one") };
             self.taken.lock().unwrap().push(*number);
-            receipt.into_iter().for_each(Receipt::acknowledge);
+            receipt.take().into_iter().for_each(Receipt::acknowledge);
         }
+
+        fn take_back(&mut self) {}
 
         fn tick(&mut self, _now: Instant) -> Option<Instant> {
             None
@@ -332,7 +344,8 @@ mod tests {
     }
 
     fn started(gate: &Gate) -> (Dropping, Box<dyn Writer>, Arc<AtomicU64>) {
-        let mut output = Dropping::new("gate".into(), Box::new(gate.clone()));
+        let plan = Plan::passing(Arc::default(), Box::new(|_| {}), None);
+        let mut output = Dropping::new("gate".into(), Box::new(gate.clone()), plan);
         output.start();
         let (writer, dropped) = (output.writer(), Arc::clone(&output.lost.dropped));
         (output, writer, dropped)
@@ -344,7 +357,7 @@ mod tests {
         gate.opens();
         let (output, mut writer, dropped) = started(&gate);
         for number in 0..1_000 {
-            writer.write(&event(number, 100), None);
+            writer.write(&event(number, 100), &mut None);
             writer.tick(Instant::now());
         }
         while writer.tick(Instant::now()).is_some() {}
@@ -359,7 +372,7 @@ mod tests {
         let (gate, settled) = (Gate::default(), Arc::new(Settled::default()));
         let (output, mut writer, dropped) = started(&gate);
         for number in 0..2_000 {
-            writer.write(&event(number, 4_000), Some(Receipt::open(settled.clone(), number as u64, None)));
+            writer.write(&event(number, 4_000), &mut Some(Receipt::open(settled.clone(), number as u64, None)));
         }
         let lost = read(&dropped);
         assert_eq!(read(&settled.0), 2_000);
@@ -380,7 +393,7 @@ mod tests {
     async fn what_the_output_gives_up_is_counted() {
         let gate = Gate { gives_up: true, ..Gate::default() };
         let (output, mut writer, dropped) = started(&gate);
-        (0..7).for_each(|number| writer.write(&event(number, 10), None));
+        (0..7).for_each(|number| writer.write(&event(number, 10), &mut None));
         writer.finish();
         drop(writer);
         Box::new(output).close().await;

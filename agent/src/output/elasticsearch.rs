@@ -390,14 +390,17 @@ struct BulkWriter {
 }
 
 impl Writer for BulkWriter {
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
-        let mut receipt = receipt;
-        if let Err(broken) = self.encoder.encode(event, &mut receipt, &mut self.body) {
-            refused::settle_unencodable(event, receipt, &broken, self.letters.as_ref());
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
+        if let Err(broken) = self.encoder.encode(event, receipt, &mut self.body) {
+            refused::settle_unencodable(event, receipt.take(), &broken, self.letters.as_ref());
         }
         if self.body.bytes.len() >= self.pace.bytes() {
             self.hand_on(Instant::now());
         }
+    }
+
+    fn take_back(&mut self) {
+        self.body.take_back();
     }
 
     fn tick(&mut self, now: Instant) -> Option<Instant> {
@@ -448,13 +451,13 @@ mod tests {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(writer.tick(start), None);
-        writer.write(&Event::default(), None);
+        writer.write(&Event::default(), &mut None);
         assert_eq!((writer.tick(start), waiting.len()), (None, 1));
-        writer.write(&Event::default(), None);
+        writer.write(&Event::default(), &mut None);
         assert_eq!(writer.tick(start), Some(after(1)));
         assert_eq!((writer.tick(after(1)), writer.body.items.len()), (Some(after(2)), 1));
         waiting.recv().unwrap();
-        writer.write(&Event::default(), None);
+        writer.write(&Event::default(), &mut None);
         assert_eq!(writer.tick(after(2)), None);
         assert_eq!(waiting.recv().unwrap().items.len(), 2);
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
+use elkhound_pipeline::plan::{Plan, SetAside};
 use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::dropping::Dropping;
 use self::elasticsearch::{Order, SettingUp};
 use crate::bus::Bus;
-use crate::dead_letters::DeadLetters;
+use crate::dead_letters::{self, DeadLetters};
 use crate::finding::Examination;
 use crate::option::{option, required};
 use crate::stats::OutputStats;
@@ -83,6 +84,14 @@ pub(crate) struct World<'a> {
     pub(crate) dead_letters: Option<Arc<DeadLetters>>,
 }
 
+impl World<'_> {
+    /// What brings events on which something panics to the pipeline's dead letter queue, where there is one.
+    pub(crate) fn set_aside(&self) -> Option<SetAside> {
+        let queue = Arc::clone(self.dead_letters.as_ref()?);
+        Some(dead_letters::set_aside(queue, self.runtime.clone(), self.give_up.clone()))
+    }
+}
+
 /// A row of the table.
 pub(crate) struct Kind {
     /// The name in pipeline files; also the file's name.
@@ -107,14 +116,15 @@ pub(crate) const WHEN_FULL: OptionSpec = option(
     "while the output takes nothing: all of the pipeline waits, or its new events are dropped",
 );
 
-/// Puts what `when_full` asks for before an output that the log calls `name`.
+/// Puts what `when_full` asks for before an output that the log calls `name`; `plan` makes one that leads to that output alone.
 pub(crate) fn when_full(
     options: &mut Options<'_>,
-    name: impl FnOnce() -> String,
+    name: &str,
+    plan: impl FnOnce() -> Plan,
     output: Box<dyn Output>,
 ) -> Box<dyn Output> {
     match options.text_or("when_full", "block").as_str() {
-        "drop_newest" => Box::new(Dropping::new(name(), output)),
+        "drop_newest" => Box::new(Dropping::new(name.to_owned(), output, plan())),
         "spill" => {
             let remedy = "put the output in a pipeline of its own with `queue.type: persisted`, and `pipeline { send_to => … }` in its place here; or write `drop_newest`";
             options.fail("when_full", "an output has no disk of its own to spill to", remedy);

@@ -54,11 +54,11 @@ impl Output for Null {
 }
 
 impl Writer for Null {
-    fn write(&mut self, _event: &Event, receipt: Option<Receipt>) {
-        if let Some(receipt) = receipt {
-            receipt.acknowledge();
-        }
+    fn write(&mut self, _event: &Event, receipt: &mut Option<Receipt>) {
+        receipt.take().into_iter().for_each(Receipt::acknowledge);
     }
+
+    fn take_back(&mut self) {}
 
     fn tick(&mut self, _now: Instant) -> Option<Instant> {
         None

@@ -138,13 +138,20 @@ struct Way {
 }
 
 impl Writer for PipelineWriter {
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
         for way in &mut self.ways {
             way.events.push(way.link.copy(event, receipt.clone()));
         }
-        receipt.into_iter().for_each(Receipt::acknowledge);
+        receipt.take().into_iter().for_each(Receipt::acknowledge);
         if self.ways.first().is_some_and(|way| way.events.len() >= PARCEL) {
             self.finish();
+        }
+    }
+
+    fn take_back(&mut self) {
+        let whole = self.ways.iter().map(|way| way.events.len()).min().unwrap_or(0);
+        for mut copy in self.ways.iter_mut().flat_map(|way| way.events.drain(whole..)) {
+            copy.take_receipt().into_iter().for_each(Receipt::acknowledge);
         }
     }
 
@@ -262,7 +269,7 @@ mod tests {
             event.set_field("message".into(), "m".into());
             let receipt = Receipt::open(self.book.clone(), 1, None);
             event.set_origin(Some(DocumentId::new(b"id")), None);
-            writer.write(&event, Some(receipt));
+            writer.write(&event, &mut Some(receipt));
             writer.finish();
         }
 

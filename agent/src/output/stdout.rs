@@ -62,7 +62,7 @@ struct StdoutOutput {
 impl Output for StdoutOutput {
     fn writer(&mut self) -> Box<dyn Writer> {
         let codec = Arc::clone(&self.codec);
-        Box::new(StdoutWriter { codec, stream: io::stdout(), text: Vec::new(), receipts: Vec::new() })
+        Box::new(StdoutWriter { codec, stream: io::stdout(), text: Vec::new(), whole: 0, receipts: Vec::new() })
     }
 
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -77,16 +77,23 @@ struct StdoutWriter {
     codec: Arc<dyn Codec>,
     stream: Stdout,
     text: Vec<u8>,
+    /// Where the last event's text ends.
+    whole: usize,
     receipts: Vec<Receipt>,
 }
 
 impl Writer for StdoutWriter {
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>) {
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
         self.codec.encode(event, &mut self.text);
-        self.receipts.extend(receipt);
+        self.whole = self.text.len();
+        self.receipts.extend(receipt.take());
         if self.text.len() >= FLUSH_BYTES {
             self.finish();
         }
+    }
+
+    fn take_back(&mut self) {
+        self.text.truncate(self.whole);
     }
 
     fn tick(&mut self, _now: Instant) -> Option<Instant> {
@@ -98,6 +105,7 @@ impl Writer for StdoutWriter {
         // A closed standard output is the reader's choice; there is nobody left to tell.
         let _closed = self.stream.write_all(&self.text).and_then(|()| self.stream.flush());
         self.text.clear();
+        self.whole = 0;
         self.receipts.drain(..).for_each(Receipt::acknowledge);
     }
 }

@@ -247,8 +247,10 @@ async fn drain(workers: Vec<JoinHandle<()>>, outputs: Vec<Box<dyn Output>>) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::pin::Pin;
-    use std::time::Instant;
+    use std::sync::Mutex;
+    use std::time::{Duration, Instant};
 
     use elkhound_config::parser::Escapes;
     use elkhound_config::source::Source;
@@ -258,9 +260,13 @@ mod tests {
     use elkhound_pipeline::flow::worker::Writer;
     use elkhound_pipeline::plan::compile;
     use elkhound_pipeline::setup::Ecs;
+    use elkhound_pipeline::value::Value;
 
     use super::*;
     use crate::cli::RunArgs;
+    use crate::dead_letters::entry::Entry;
+    use crate::dead_letters::{self, DeadLetters, Limits, Policy};
+    use crate::scratch::Folder;
     use crate::settings::{Given, table};
 
     /// A chunk that no worker survives.
@@ -276,24 +282,29 @@ mod tests {
         }
     }
 
-    /// Sends a broken chunk, and reads until it is stopped.
-    struct Once;
+    /// Sends one chunk, and reads until it is stopped.
+    struct Once(Box<dyn Chunk>);
 
     impl Input for Once {
         fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> crate::input::Running {
             Box::pin(async move {
-                queue.send(0, Box::new(Broken)).await.map_err(|_| anyhow::anyhow!("closed"))?;
+                queue.send(0, self.0).await.map_err(|_| anyhow::anyhow!("closed"))?;
                 stop.cancelled().await;
                 Ok(())
             })
         }
     }
 
-    struct Nowhere;
+    /// Writes down the events that it gets, but for an odd one, which it does not survive, and stops the pipeline on the last one.
+    #[derive(Clone, Default)]
+    struct Delicate {
+        written: Arc<Mutex<Vec<String>>>,
+        last: CancellationToken,
+    }
 
-    impl Output for Nowhere {
+    impl Output for Delicate {
         fn writer(&mut self) -> Box<dyn Writer> {
-            Box::new(Self)
+            Box::new(self.clone())
         }
 
         fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -301,8 +312,18 @@ mod tests {
         }
     }
 
-    impl Writer for Nowhere {
-        fn write(&mut self, _event: &Event, _receipt: Option<Receipt>) {}
+    impl Writer for Delicate {
+        fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
+            let message = event.field("message").and_then(Value::as_text).map(ToString::to_string).unwrap_or_default();
+            assert_ne!(message, "odd", "as a test asks");
+            if message == "last" {
+                self.last.cancel();
+            }
+            self.written.lock().unwrap().push(message);
+            receipt.take().into_iter().for_each(Receipt::acknowledge);
+        }
+
+        fn take_back(&mut self) {}
 
         fn tick(&mut self, _now: Instant) -> Option<Instant> {
             None
@@ -311,35 +332,63 @@ mod tests {
         fn finish(&mut self) {}
     }
 
-    #[tokio::test]
-    async fn a_worker_that_panics_ends_its_pipeline_though_others_are_left() {
-        let text = "output { stdout { } }";
+    /// A pipeline of one chunk and an output, with a dead letter queue in `folder`.
+    fn line(chunk: Box<dyn Chunk>, output: Delicate, folder: &Path) -> (Line, PipelineSettings) {
+        let text = "output { stdout { id => delicate } }";
         let flag = |name: &str, value: &str| (table::find(name).unwrap(), value.to_owned());
         let given = vec![flag("config.string", text), flag("pipeline.workers", "2")];
-        let settings = Given::collect(RunArgs { given }).meant();
+        let mut settings = Given::collect(RunArgs { given }).meant();
         let source = Source::of("text", text);
         let (document, mut diagnostics) = crate::line::parse(&source, Escapes::Kept);
         let setup = crate::line::setup(Ecs::V8);
-        let plan = compile(&document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan;
-        let inputs: Vec<(Box<dyn Input>, Decoration)> = vec![(Box::new(Once), Decoration::default())];
-        let give_up = CancellationToken::new();
+        let mut plan = compile(&document, &source, &setup, Box::new(|_| {}), &mut diagnostics).plan;
+        let limits = Limits { bytes: 1 << 20, policy: Policy::DropNewer, age: None, flush: Duration::from_secs(60) };
+        let letters = DeadLetters::new(dead_letters::Settings { folder: folder.to_owned(), limits });
+        plan.set_aside(dead_letters::set_aside(Arc::new(letters), Handle::current(), CancellationToken::new()));
         let named = |id: &str| vec![crate::line::Named { id: id.into(), name: id.into() }];
-        let names = (named("once"), named("nowhere"));
         let line = Line {
             plan: Arc::new(plan),
-            inputs,
-            outputs: vec![Box::new(Nowhere)],
-            names,
+            inputs: vec![(Box::new(Once(chunk)), Decoration::default())],
+            outputs: vec![Box::new(output)],
+            names: (named("once"), named("delicate")),
             dead_letters: None,
-            give_up,
+            give_up: CancellationToken::new(),
             round: 0,
         };
+        (line, settings.pipelines.remove(0))
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_ends_its_pipeline_though_others_are_left() {
+        let folder = Folder::new("worker-panics");
+        let (line, pipeline) = line(Box::new(Broken), Delicate::default(), &folder);
         let (stop, stats) = (CancellationToken::new(), Stats::new());
-        let pipeline = &settings.pipelines[0];
-        let (running, switch) = start(line, pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
+        let (running, switch) = start(line, &pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
         let ended = running.run().await;
         assert!(format!("{:#}", ended.unwrap_err()).contains("a worker ended by a panic"));
         assert!(switch.ended.is_cancelled() && !stop.is_cancelled());
         assert_eq!(stats.pipelines()[0].state(), State::Failed);
+    }
+
+    #[tokio::test]
+    async fn an_event_on_which_an_output_panics_costs_no_other() {
+        let folder = Folder::new("output-panics");
+        let (output, stats) = (Delicate::default(), Stats::new());
+        let event = |message: &str| {
+            let mut event = Event::default();
+            event.set_field("message".into(), message.into());
+            event
+        };
+        let events: Vec<Event> = ["first", "odd", "third", "last"].map(event).into();
+        let (line, pipeline) = line(Box::new(events), output.clone(), &folder);
+        let (running, _switch) = start(line, &pipeline, 1 << 20, &output.last, &Handle::current(), &stats).unwrap();
+        running.run().await.unwrap();
+        assert_eq!(*output.written.lock().unwrap(), ["first", "third", "last"]);
+        assert_eq!(stats.pipelines()[0].output_failures(0), 1);
+        let text = std::fs::read_to_string(folder.join("1.ndjson")).unwrap();
+        let entry = Entry::parse(text.trim().as_bytes()).unwrap();
+        let told = (entry.refusal.plugin_id.as_str(), entry.refusal.error.as_str(), entry.fields.get("message"));
+        assert_eq!(told, ("delicate", "elkhound_output_panic", Some(&"odd".into())));
+        assert!(entry.refusal.reason.starts_with("the output at text:1:10 panicked"), "{}", entry.refusal.reason);
     }
 }

@@ -70,6 +70,14 @@ pub struct Pack {
     events: usize,
 }
 
+/// A place between two events of a pack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    structure: usize,
+    texts: usize,
+    layers: usize,
+}
+
 impl Pack {
     /// Adds an event.
     pub fn push(&mut self, event: &Event) {
@@ -84,6 +92,18 @@ impl Pack {
         }
         put(&mut self.structure, event.hidden);
         self.events += 1;
+    }
+
+    /// How much there is now.
+    pub fn mark(&self) -> Mark {
+        Mark { structure: self.structure.len(), texts: self.texts.len(), layers: self.layers.len() }
+    }
+
+    /// Forgets what was begun behind `mark` and is no whole event.
+    pub fn take_back(&mut self, mark: Mark) {
+        self.structure.truncate(mark.structure);
+        self.texts.truncate(mark.texts);
+        self.layers.truncate(mark.layers);
     }
 
     /// How many events there are.
@@ -400,6 +420,23 @@ mod tests {
         assert_eq!(shown, values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>());
         assert_eq!(back.get(&Path::parse("[@metadata][x][y]").unwrap()), Some(&"z".into()));
         assert_eq!(back.id().map(DocumentId::as_str), Some("some.id-1"));
+    }
+
+    #[test]
+    fn what_was_begun_is_taken_back() {
+        let event = |layer| Event::layered([("n".into(), 1.into())].into_iter().collect(), layer);
+        let (first, second) = (event(layer()), event(layer()));
+        let mut pack = Pack::default();
+        pack.push(&first);
+        let mark = pack.mark();
+        pack.structure.push(0);
+        pack.layer(&layer());
+        pack.text("half an event");
+        pack.take_back(mark);
+        pack.push(&second);
+        let mut bytes = Vec::new();
+        pack.write(&mut bytes);
+        assert_eq!(bytes, packed(&[first, second]));
     }
 
     #[test]

@@ -1,26 +1,29 @@
 //! A worker: takes chunks, runs the plan over their events, and hands each event to the writers of its outputs.
 //!
 //! Each worker is one thread with a context and writers of its own, so that nothing on the way of an event is locked. A panic
-//! caused by one event in a filter is caught there (`plan.rs`): the event is told with its filter and set aside, or is tagged `_elkhound_filter_failure` and goes
-//! on to the outputs where nobody sets it aside.
+//! caused by one event is caught: in a filter or a condition by the plan, in a writer by `handing.rs`; `plan/panicked.rs` says what becomes of the event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::handing::Handing;
 use super::meter::{self, FlowMeter, Written};
 use super::queue::{Lane, Next};
 use super::receipt::Receipt;
 use crate::event::Event;
 use crate::filter::Context;
-use crate::plan::{Plan, Route};
+use crate::plan::Plan;
 use crate::time::Timestamp;
 
 /// Holds an output's batch of one worker: encodes events into it and hands it on when it is large or old enough.
 pub trait Writer: Send {
-    /// Adds an event. Blocks while the output can't take more: that is the back-pressure. The receipt is acknowledged when the
-    /// far end has the event.
-    fn write(&mut self, event: &Event, receipt: Option<Receipt>);
+    /// Adds an event. Blocks while the output can't take more: that is the back-pressure. The receipt is taken when the event is in the
+    /// batch, and acknowledged when the far end has it.
+    fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>);
+
+    /// `write` has panicked: takes back what it has written of that event, so that the batch is as it was before.
+    fn take_back(&mut self);
 
     /// Hands the batch on if it is too old at `now`; returns when to ask again, if anything is waiting.
     fn tick(&mut self, now: Instant) -> Option<Instant>;
@@ -107,18 +110,7 @@ impl Worker {
     fn deliver(&mut self, events: &mut Vec<Event>, written: &mut Written, cx: &mut Context) {
         let (began, count) = (Instant::now(), events.len() as u64);
         meter::add(&self.meter.filtered, count);
-        let plan = Arc::clone(&self.plan);
-        for mut event in events.drain(..) {
-            let receipt = event.take_receipt();
-            let timed = cx.written.picks();
-            let writers = self.writers.iter_mut().enumerate();
-            match plan.route(&event, cx) {
-                Route::All => give(&event, receipt, writers, timed, written),
-                Route::Some(picks) => {
-                    give(&event, receipt, writers.filter(|(at, _)| picks.contains(at)), timed, written);
-                }
-            }
-        }
+        Handing { plan: &self.plan, writers: &mut self.writers, written, cx }.hand_out(events.drain(..));
         written.account(&self.meter);
         meter::add(&self.meter.left, count);
         meter::add(&self.meter.writing_nanos, meter::since(began));
@@ -127,25 +119,6 @@ impl Worker {
     fn tick(&mut self) -> Option<Instant> {
         let now = Instant::now();
         self.writers.iter_mut().filter_map(|writer| writer.tick(now)).min()
-    }
-}
-
-/// Writes the event to all `writers`, each with a receipt; without a writer it is acknowledged here.
-fn give<'a>(
-    event: &Event,
-    receipt: Option<Receipt>,
-    writers: impl Iterator<Item = (usize, &'a mut Box<dyn Writer>)>,
-    timed: bool,
-    written: &mut Written,
-) {
-    let mut writers = writers.peekable();
-    let mut receipt = receipt;
-    while let Some((at, writer)) = writers.next() {
-        let own = if writers.peek().is_some() { receipt.clone() } else { receipt.take() };
-        written.time(at, timed, || writer.write(event, own));
-    }
-    if let Some(receipt) = receipt {
-        receipt.acknowledge();
     }
 }
 
@@ -172,9 +145,12 @@ mod tests {
     }
 
     impl Writer for Recorder {
-        fn write(&mut self, _event: &Event, _receipt: Option<Receipt>) {
+        fn write(&mut self, _event: &Event, receipt: &mut Option<Receipt>) {
             self.events += 1;
+            drop(receipt.take());
         }
+
+        fn take_back(&mut self) {}
 
         fn tick(&mut self, _now: Instant) -> Option<Instant> {
             self.finish();

@@ -1,12 +1,15 @@
 //! From the tree to the plan: finds each plugin in its table, lets it read its options, compiles conditions.
 
-use elkhound_config::ast::{Branch, Document, Plugin, Section, SectionKind, Statement};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use elkhound_config::ast::{Branch, Document, Plugin, Section, SectionKind, Statement, Value};
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::options::Options;
 use elkhound_config::source::Source;
 
 use super::unknown::unknown;
-use super::{Arm, ConditionCounters, Counters, PlacedFilter, Plan, Report, Step};
+use super::{Arm, ConditionCounters, Counters, PlacedFilter, PlacedOutput, Plan, Report, Step};
 use super::{ids, references};
 use crate::condition::Condition;
 use crate::filter::common::{self, Common};
@@ -54,6 +57,7 @@ pub fn compile(
         plan: Plan {
             steps,
             filters: placed,
+            outputs: placed_outputs(&outputs, source),
             routes,
             conditions: ConditionCounters::default(),
             report,
@@ -62,6 +66,16 @@ pub fn compile(
         inputs,
         outputs,
     }
+}
+
+fn placed_outputs(outputs: &[Plugin], source: &Source) -> Vec<Arc<PlacedOutput>> {
+    let place = |(at, plugin): (usize, &Plugin)| PlacedOutput {
+        name: plugin.name.clone(),
+        id: ids::id(plugin).map_or_else(|| format!("{}-{}", plugin.name, at + 1), Value::text),
+        place: source.place(plugin.span.start).to_string(),
+        failed: AtomicU64::new(0),
+    };
+    outputs.iter().enumerate().map(place).map(Arc::new).collect()
 }
 
 fn sections(document: &Document, kind: SectionKind) -> impl Iterator<Item = &Section> {

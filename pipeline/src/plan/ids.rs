@@ -17,7 +17,8 @@ pub(super) fn report_doubles(document: &Document, source: &Source, diagnostics: 
     }
 }
 
-fn id(plugin: &Plugin) -> Option<&Value> {
+/// The `id` of a plugin, where it has one.
+pub(super) fn id(plugin: &Plugin) -> Option<&Value> {
     plugin.settings.iter().find(|setting| setting.name == "id").map(|setting| &setting.value)
 }
 

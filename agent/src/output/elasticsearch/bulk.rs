@@ -77,9 +77,9 @@ impl Encoder {
                 return Err(error);
             }
         };
-        body.items.push(start as u32..body.bytes.len() as u32);
         let is_document = matches!(action, Action::Create | Action::Index);
         let aside = if self.keeps { Aside::of(event, is_document) } else { None };
+        body.items.push(start as u32..body.bytes.len() as u32);
         body.attached.push(Attached { receipt: receipt.take(), aside });
         Ok(())
     }
@@ -161,6 +161,11 @@ impl Body {
         self.bytes.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
         self.items.push(start..self.bytes.len() as u32);
         self.attached.push(attached);
+    }
+
+    /// Cuts off what was written behind the last item, by an event that could not be encoded to its end.
+    pub(crate) fn take_back(&mut self) {
+        self.bytes.truncate(self.items.last().map_or(0, |item| item.end as usize));
     }
 
     /// Makes the body empty again, with the memory of `bytes`.
@@ -286,6 +291,23 @@ mod tests {
         assert!(body.is_empty() && body.bytes.is_empty());
         without.encode(&event(), &mut None, &mut body).unwrap();
         assert!(body.bytes.starts_with(br#"{"create":{"_index":"x-%{no}","#));
+    }
+
+    #[test]
+    fn half_an_item_is_taken_back() {
+        let (mut body, mut whole) = (Body::default(), Body::default());
+        for body in [&mut body, &mut whole] {
+            encoder("x").encode(&event(), &mut None, body).unwrap();
+        }
+        body.bytes.extend_from_slice(b"{\"create\":{\"_ind");
+        body.take_back();
+        for body in [&mut body, &mut whole] {
+            encoder("x").encode(&event(), &mut None, body).unwrap();
+        }
+        assert_eq!((&body.bytes, &body.items), (&whole.bytes, &whole.items));
+        let mut empty = Body { bytes: b"{".to_vec(), ..Body::default() };
+        empty.take_back();
+        assert!(empty.bytes.is_empty());
     }
 
     #[test]
