@@ -1,5 +1,7 @@
 //! `elkhound doctor` on real parts, and where there are none.
 
+use serde_json::json;
+
 use crate::harness::{Container, Elasticsearch, Folder, elkhound, elkhound_in, from_rig};
 
 fn pipeline(docker: &str, url: &str) -> String {
@@ -43,4 +45,38 @@ fn log_settings_that_lose_lines_are_told_and_all_else_is_well() {
         assert!(said.contains(&text), "{text}: {said}");
     }
     assert!(!said.contains(&names[0]), "{said}");
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn rights_that_are_missing_and_templates_are_told() {
+    let node = Elasticsearch::secured("doctor-rights");
+    let privileges = |index: &str| json!({ "cluster": ["monitor"], "indices": [{ "names": [index], "privileges": ["create_doc", "auto_configure"] }] });
+    node.expect("PUT", "_security/role/shipper", Some(&privileges("logs-shop-*")));
+    let user = json!({ "password": "shipper-password", "roles": ["shipper"] });
+    node.expect("PUT", "_security/user/shipper", Some(&user));
+    let doctor = |user: &str, index: &str| {
+        let text = format!(
+            "input {{ stdin {{ }} }} output {{ elasticsearch {{ hosts => [\"{}\"] user => {user} password => \"{user}-password\"\n\
+               ssl_certificate_authorities => \"{}\" index => \"{index}\" }} }}",
+            node.url(),
+            node.certificate().display(),
+        );
+        let folder = Folder::new("doctor-rights");
+        let output = elkhound(&["doctor", "-e", &text, "--path.data", folder.text()], "");
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (well, said) = doctor("shipper", "logs-shop-%{+yyyy}");
+    assert!(well && said.contains("ok       the user shipper may write to logs-shop-*"), "{said}");
+    let (well, said) = doctor("shipper", "logs-%{+yyyy}");
+    assert!(!well, "{said}");
+    let missing = "bad      the user shipper lacks auto_configure on logs-*, create_doc on logs-*\n           help: add these privileges";
+    assert!(said.contains(missing), "{said}");
+
+    // Who may list templates is told of them, too.
+    let (well, said) = doctor("rig", "rights-%{+yyyy}");
+    assert!(well && said.contains("warning  rights-* has no index template"), "{said}");
+    node.expect("PUT", "_index_template/rights", Some(&json!({ "index_patterns": ["rights-*"], "template": {} })));
+    let (well, said) = doctor("rig", "rights-%{+yyyy}");
+    assert!(well && said.contains("ok       rights-* has an index template: rights"), "{said}");
 }

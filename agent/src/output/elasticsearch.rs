@@ -86,6 +86,7 @@ mod bulk;
 mod client;
 mod conflicts;
 mod connection;
+mod examine;
 #[cfg(test)]
 mod fake;
 mod fingerprint;
@@ -122,6 +123,7 @@ use tokio_util::sync::CancellationToken;
 use self::action::{Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
 use self::client::{Client, Connection};
+use self::examine::Indices;
 pub(crate) use self::ids::Claims;
 use self::install::Ready;
 use self::managed::Managed;
@@ -133,7 +135,7 @@ use self::sender::{Quiet, Sender};
 use self::target::Target;
 use super::{Kind, Output, World};
 use crate::backoff::Backoff;
-use crate::finding::{Examination, Finding};
+use crate::finding::{Examination, Finding, Grade};
 use crate::haste;
 use crate::random;
 use crate::stats::OutputStats;
@@ -318,10 +320,14 @@ impl Output for Elasticsearch {
 
     fn examine(&self) -> Examination<'_> {
         Box::pin(async {
-            match &self.delivery {
-                Some(delivery) => delivery.client.examine().await,
-                None => Vec::new(),
+            let Some(Delivery { client, managed, outfit, .. }) = &self.delivery else { return Vec::new() };
+            let mut found = client.examine().await;
+            let answers = found.iter().any(|finding| finding.grade != Grade::Bad);
+            if let Some(outfit) = outfit.as_ref().filter(|_| answers) {
+                let indices = Indices { outfit, action: &self.encoder.action, managed };
+                found.extend(examine::examine(client, &indices).await);
             }
+            found
         })
     }
 
