@@ -130,9 +130,10 @@ impl Lines {
         self.bytes.len()
     }
 
-    /// The last line of each stream so far.
+    /// The last line of each stream so far. Where lines are joined, it is not known which of them stands later in the log.
     pub(crate) fn marks(&self) -> Marks {
-        self.marks
+        let last = self.lines.last().filter(|_| self.multiline.is_none());
+        self.marks.with_later(last.map(|line| line.stream))
     }
 
     /// True when there is none.
@@ -143,8 +144,9 @@ impl Lines {
     /// Takes the lines out as text. The buffer that is left has room for as much again only if it held more than `busy` bytes:
     /// hundreds of quiet containers must not keep the buffers of their last busy minute.
     pub(crate) fn seal(&mut self, busy: usize) -> Sealed {
+        let marks = self.marks();
         let lines = std::mem::take(&mut self.lines);
-        let marks = std::mem::take(&mut self.marks);
+        self.marks = Marks::default();
         let expected = if self.bytes.len() >= busy { self.bytes.len() } else { 0 };
         let bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(expected));
         let (text, lines) = match String::from_utf8(bytes) {

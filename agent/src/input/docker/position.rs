@@ -9,8 +9,13 @@
 //! stands before its mark *and* is stamped no later than it. Set forward and back again, the clock can make safe
 //! lines look new; they are sent once more under the identity they had, and Elasticsearch refuses the second copy.
 //!
-//! The marks of both streams together are one place in the log. When neither marked line is found before the first new one, the log begins
-//! behind that place, and lines may be missing: [`Resume::take_gap`] tells between which.
+//! The marks of both streams together are one place in the log, right behind the marked line that stands later in it. When neither marked line is found
+//! before the first new one, the log begins behind that place, and lines may be missing: [`Resume::take_gap`] tells between which. Behind that place
+//! everything is new in both streams: so a stream whose own mark is far back, where nobody reads any more, may begin again with any time.
+//!
+//! Only lines that are joined with others break this: one that waits stands before the place and is not safe. Then it is not known which mark is the
+//! later one ([`Marks::later`] is nothing), each stream goes by its own mark, and what can't be known is this: a first line of a stream that was never
+//! safe, stamped before the other's mark, has either waited there, or stands behind a gap and a clock that was set back. It is taken for the former.
 
 use crate::input::window::Mark;
 
@@ -63,36 +68,53 @@ pub(crate) struct Position {
 
 /// The last safe line of each stream; the content of a cursor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks([Option<Position>; 2]);
+pub(crate) struct Marks {
+    of: [Option<Position>; 2],
+    later: Option<Stream>,
+}
 
 impl Marks {
     /// The mark of `stream`, if any of its lines is safe.
     #[inline]
     pub(crate) fn of(&self, stream: Stream) -> Option<Position> {
-        self.0[stream.index()]
+        self.of[stream.index()]
     }
 
     /// Moves the mark of `stream` to `position`, forward or back: the order of the log decides, not the clock.
     #[inline]
     pub(crate) fn set(&mut self, stream: Stream, position: Position) {
-        self.0[stream.index()] = Some(position);
+        self.of[stream.index()] = Some(position);
+    }
+
+    /// The stream whose marked line stands later in the log than that of the other one, so that nothing before it is not safe; nothing where that is not known.
+    pub(crate) fn later(&self) -> Option<Stream> {
+        self.later
+    }
+
+    /// The same marks, of which this stream's is known to be the later one.
+    pub(crate) fn with_later(self, later: Option<Stream>) -> Self {
+        Self { later, ..self }
     }
 
     /// Takes over those marks of `later` that are set.
     pub(crate) fn advance(&mut self, later: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(later.0) {
+        if later.is_empty() {
+            return;
+        }
+        for (mine, theirs) in self.of.iter_mut().zip(later.of) {
             *mine = theirs.or(*mine);
         }
+        self.later = later.later;
     }
 
-    /// The later of both, in nanoseconds; 0 without any.
+    /// The later of both by the clock, in nanoseconds; 0 without any.
     pub(crate) fn latest(&self) -> i64 {
-        self.0.iter().flatten().map(|position| position.nanos).max().unwrap_or_default()
+        self.of.iter().flatten().map(|position| position.nanos).max().unwrap_or_default()
     }
 
     /// True when nothing is safe yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0 == [None, None]
+        self.of == [None, None]
     }
 }
 
@@ -149,6 +171,8 @@ pub(crate) struct Resume {
     past: [bool; 2],
     /// Something proved that the log still holds all that is not safe: a marked line, or a message before a mark.
     whole: bool,
+    /// The place of both marks has come by, so that lines before their stream's mark are new as well: they only have an earlier time.
+    passed: bool,
     /// The last safe line of all, in nanoseconds.
     last: i64,
     gap: Option<Gap>,
@@ -157,9 +181,8 @@ pub(crate) struct Resume {
 impl Resume {
     /// Skips what `marks` say is safe.
     pub(crate) fn after(marks: Marks) -> Self {
-        let last = marks.0.iter().flatten().map(|mark| mark.nanos).max().unwrap_or_default();
         let fresh = marks.is_empty();
-        Self { waiting: marks, past: [fresh; 2], whole: fresh, last, gap: None }
+        Self { waiting: marks, past: [fresh; 2], whole: fresh, passed: false, last: marks.latest(), gap: None }
     }
 
     /// Skips nothing; before the first line, others are missing since `from`.
@@ -176,35 +199,42 @@ impl Resume {
     /// Goes on at a place behind which all stands that `marks` do not say is safe, and before which `last` were the last lines.
     pub(crate) fn behind(marks: Marks, last: Marks) -> Self {
         let mut resume = Self { whole: true, ..Self::after(marks) };
-        for (at, (mark, last)) in marks.0.into_iter().zip(last.0).enumerate() {
+        for stream in Stream::BOTH {
             // The marked line stands before the place: it won't come by any more, and all that does is new.
-            if mark == last {
-                resume.waiting.0[at] = None;
-                resume.past[at] = true;
+            if marks.of(stream) == last.of(stream) {
+                resume.leave(stream);
+                resume.passed |= marks.later() == Some(stream);
             }
         }
         resume
     }
 
     fn passes(&mut self, stream: Stream, position: Position) -> bool {
-        let mark = self.waiting.of(stream);
+        let (mark, later) = (self.waiting.of(stream), self.waiting.later());
         if mark.is_some_and(|mark| position < mark) {
-            return false;
+            return self.passed;
         }
-        self.waiting.0[stream.index()] = None;
-        self.past[stream.index()] = true;
+        self.leave(stream);
         if mark == Some(position) {
             self.whole = true;
+            self.passed |= later == Some(stream);
             return false;
         }
         // The marks are one place in the log. Each new line stands behind it, so one of the marked lines has come by, if it is still there. Only a
         // line that was held back, to be joined with others, can stand before the mark of the other stream: it proves nothing.
-        let held_back = mark.is_none() && position.nanos < self.last;
+        let held_back = later.is_none() && mark.is_none() && position.nanos < self.last;
         if !self.whole && !held_back {
             self.whole = true;
             self.gap = Some(Gap { from: self.last, to: position, stream });
         }
+        self.passed |= later.is_some();
         true
+    }
+
+    /// The stream is behind its mark.
+    fn leave(&mut self, stream: Stream) {
+        self.waiting.of[stream.index()] = None;
+        self.past[stream.index()] = true;
     }
 
     /// The lines that are missing before the first new one; told once.
@@ -341,7 +371,10 @@ mod tests {
     fn after_a_restart_at_any_point_exactly_the_rest_is_new() {
         let lines = positions(&log());
         for safe in 0..=lines.len() {
-            assert_eq!(unsafe_lines(&lines, marks(&lines[..safe])), lines[safe..], "{safe} safe lines");
+            let marks = marks(&lines[..safe]);
+            for later in [None, lines[..safe].last().map(|line| line.0)] {
+                assert_eq!(unsafe_lines(&lines, marks.with_later(later)), lines[safe..], "{safe} safe lines");
+            }
         }
     }
 
@@ -350,7 +383,8 @@ mod tests {
         let stamps = [100, 101, 102, 40, 41, 41, 42, 103];
         let lines = positions(&stamps.map(|nanos| (Stream::Stdout, nanos)));
         for safe in 0..=lines.len() {
-            let again = unsafe_lines(&lines, marks(&lines[..safe]));
+            let later = lines[..safe].last().map(|line| line.0);
+            let again = unsafe_lines(&lines, marks(&lines[..safe]).with_later(later));
             assert!(again.ends_with(&lines[safe..]), "{safe} safe lines: {again:?}");
         }
         // Set back while nobody was reading: nothing is sent twice either.
@@ -410,6 +444,39 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for (stream, position) in positions(&log()) {
             assert!(seen.insert(identity(stream, position)), "{stream:?} {position:?}");
+        }
+    }
+
+    #[test]
+    fn behind_the_place_of_both_marks_a_stream_may_begin_with_any_time() {
+        let both = marks(&[(Stream::Stderr, at(9, 0)), (Stream::Stdout, at(7, 0))]).with_later(Some(Stream::Stdout));
+        // The marked line of the later stream comes by, or was rotated away; that of the other one is where nobody reads any more.
+        for (first, gap) in [(7, None), (8, Some(Gap { from: 9, to: at(8, 0), stream: Stream::Stdout }))] {
+            let mut resume = Resume::after(both);
+            assert_eq!(resume.is_new(Stream::Stdout, at(first, 0)), gap.is_some());
+            assert!(resume.is_new(Stream::Stderr, at(2, 0)), "the clock was set back");
+            assert!(!resume.is_new(Stream::Stderr, at(9, 0)), "the marked line itself is safe wherever it comes");
+            assert!(resume.is_new(Stream::Stdout, at(10, 0)));
+            assert_eq!(resume.take_gap(), gap);
+        }
+        let mut resume = Resume::after(both);
+        assert!(!resume.is_new(Stream::Stderr, at(2, 0)), "it may stand before its mark");
+        let mut unordered = Resume::after(both.with_later(None));
+        assert!(!unordered.is_new(Stream::Stdout, at(7, 0)));
+        assert!(!unordered.is_new(Stream::Stderr, at(2, 0)));
+        let mut behind = Resume::behind(both, both);
+        assert!(behind.is_new(Stream::Stderr, at(2, 0)));
+    }
+
+    #[test]
+    fn a_first_line_with_an_earlier_time_is_told_as_a_gap_where_no_line_can_have_waited() {
+        let safe = marks(&[(Stream::Stderr, at(7, 0))]);
+        for (later, gap) in
+            [(None, None), (Some(Stream::Stderr), Some(Gap { from: 7, to: at(5, 0), stream: Stream::Stdout }))]
+        {
+            let mut resume = Resume::after(safe.with_later(later));
+            assert!(resume.is_new(Stream::Stdout, at(5, 0)));
+            assert_eq!(resume.take_gap(), gap);
         }
     }
 

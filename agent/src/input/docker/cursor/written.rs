@@ -4,7 +4,7 @@
 //! container ⇥ mark of stdout ⇥ mark of stderr ⇥ driver ⇥ place ⇥ checksum
 //! ```
 //!
-//! A mark is `NANOSECONDS.ORDINAL`, or stands for having none. The place, `INODE OFFSET COMPARED CHECKSUM MARK MARK` (see `place`), is empty where there
+//! A mark is `NANOSECONDS.ORDINAL`, with a `+` before the ordinal of the one that is known to stand later in the log, or stands for having none. The place, `INODE OFFSET COMPARED CHECKSUM MARK MARK` (see `place`), is empty where there
 //! is none; one that can't be understood, as another version has written it, is none.
 
 use std::collections::HashMap;
@@ -74,7 +74,8 @@ fn decode(line: &str) -> Option<(String, Cursor)> {
 }
 
 fn mark(marks: &Marks, stream: Stream, none: &str) -> String {
-    marks.of(stream).map_or(none.to_owned(), |at| format!("{}.{}", at.nanos, at.ordinal))
+    let later = if marks.later() == Some(stream) { "+" } else { "" };
+    marks.of(stream).map_or(none.to_owned(), |at| format!("{}.{later}{}", at.nanos, at.ordinal))
 }
 
 fn decode_marks(texts: [&str; 2]) -> Option<Marks> {
@@ -82,6 +83,10 @@ fn decode_marks(texts: [&str; 2]) -> Option<Marks> {
     for (stream, text) in Stream::BOTH.into_iter().zip(texts) {
         if text != NOTHING && text != BEGINNING {
             let (nanos, ordinal) = text.split_once('.')?;
+            if ordinal.starts_with('+') {
+                marks = marks.with_later(Some(stream));
+            }
+            // The sign is read as part of the number, also by versions that do not know what it means.
             marks.set(stream, Position { nanos: nanos.parse().ok()?, ordinal: ordinal.parse().ok()? });
         }
     }
@@ -124,7 +129,7 @@ mod tests {
     fn damage_anywhere_costs_one_container_at_most() {
         let cursors: HashMap<_, _> = ["a", "b", "c"]
             .map(|name| {
-                let reached = Reached { marks: marks(1), place: Some(somewhere()) };
+                let reached = Reached { marks: marks(1).with_later(Some(Stream::Stderr)), place: Some(somewhere()) };
                 (name.to_owned(), Cursor { reached, driver: "local".into(), begins: false })
             })
             .into();
