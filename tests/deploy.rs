@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use regex::Regex;
 use serde_json::Value;
 
 use crate::harness::{
-    Container, Elasticsearch, Engine, Folder, binary, eventually, from_rig, output_of, repository, run,
+    Container, Elasticsearch, Folder, Node, binary, eventually, from_rig, output_of, repository, run,
 };
 
 /// How long a change of the Swarm may take until documents show it.
@@ -20,29 +19,20 @@ const SETTLED: Duration = Duration::from_secs(120);
 
 /// An engine that is a Swarm of one node, with elk_net, elkhound's image and an Elasticsearch that its containers reach.
 pub(crate) struct Swarm {
-    pub(crate) engine: Engine,
+    pub(crate) node: Node,
     pub(crate) elasticsearch: Elasticsearch,
     folder: PathBuf,
     index: String,
-    _alone: MutexGuard<'static, ()>,
 }
-
-/// Of one host only one engine can be a Swarm's: their ports are what they are.
-static ONE: Mutex<()> = Mutex::new(());
 
 impl Swarm {
     pub(crate) fn start(name: &str) -> Self {
-        // A test that has failed has cleaned up all the same.
-        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let engine = Engine::start(name, Vec::new());
+        let node = Node::start(name);
         let folder = std::env::temp_dir().join(format!("elkhound-deploy-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        // A port of its own, for an engine that was killed may have left its VXLAN behind, and the kernel allows one of each number and port.
-        let port = format!("--data-path-port={}", 20_000 + std::process::id() % 10_000);
-        output_of(&mut engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1", &port]));
         let elasticsearch = Elasticsearch::own(name, &["http.host=0.0.0.0"]);
         let index = format!("elkhound-{name}-{}", std::process::id());
-        let swarm = Self { engine, elasticsearch, folder, index, _alone: alone };
+        let swarm = Self { node, elasticsearch, folder, index };
         let made = swarm.script("network.sh", &[]);
         assert!(made.starts_with("made elk_net (driver overlay, subnet 10.32.200.0/24)"), "{made}");
         assert_eq!(swarm.script("network.sh", &[]), "elk_net is there already (driver overlay)");
@@ -55,9 +45,9 @@ impl Swarm {
     pub(crate) fn environment(&self) -> [(&'static str, String); 6] {
         let port = self.elasticsearch.url().rsplit(':').next().unwrap().to_owned();
         [
-            ("DOCKER_HOST", self.engine.host()),
-            ("DOCKER_ROOT", self.engine.root().display().to_string()),
-            ("DOCKER_SOCKET", self.engine.socket().display().to_string()),
+            ("DOCKER_HOST", self.node.engine.host()),
+            ("DOCKER_ROOT", self.node.engine.root().display().to_string()),
+            ("DOCKER_SOCKET", self.node.engine.socket().display().to_string()),
             ("ELKHOUND_IMAGE", "elkhound:test".to_owned()),
             ("ELASTICSEARCH_URL", format!("http://{}:{port}", self.gateway())),
             ("ELASTICSEARCH_INDEX", self.index.clone()),
@@ -78,7 +68,7 @@ impl Swarm {
     /// This host, as containers of the Swarm see it.
     pub(crate) fn gateway(&self) -> String {
         let format = "{{(index .IPAM.Config 0).Gateway}}";
-        output_of(&mut self.engine.docker(&["network", "inspect", "--format", format, "docker_gwbridge"]))
+        output_of(&mut self.node.engine.docker(&["network", "inspect", "--format", format, "docker_gwbridge"]))
     }
 
     /// The pipeline file of `deploy/`, with options for its input and a filter that marks its events.
@@ -101,20 +91,20 @@ impl Swarm {
             "image: \"{image}\", command: [sh, -c, \"{script}\"], stop_grace_period: 5s, deploy: {{replicas: 2}}"
         );
         fs::write(&file, format!("version: \"3.8\"\nservices:\n  web: {{{service}}}\n")).unwrap();
-        output_of(self.engine.docker(&["stack", "deploy", "--compose-file"]).arg(&file).arg("app"));
+        output_of(self.node.engine.docker(&["stack", "deploy", "--compose-file"]).arg(&file).arg("app"));
     }
 
     /// The names of the containers of the application that run, or with `--all` that there are.
     fn application(&self, options: &[&str]) -> Vec<String> {
         let filter = "label=com.docker.swarm.service.name=app_web";
-        let mut command = self.engine.docker(&["ps", "--filter", filter, "--format", "{{.Names}}"]);
+        let mut command = self.node.engine.docker(&["ps", "--filter", filter, "--format", "{{.Names}}"]);
         output_of(command.args(options)).lines().map(str::to_owned).collect()
     }
 
     /// What the engine has of the application, a line of which container each.
     fn written(&self) -> BTreeSet<(String, String)> {
         let lines = |name: String| {
-            let lines = self.engine.lines(&name);
+            let lines = self.node.engine.lines(&name);
             lines.into_iter().map(move |line| (name.clone(), line))
         };
         self.application(&["--all"]).into_iter().flat_map(lines).collect()
@@ -138,14 +128,14 @@ impl Swarm {
     fn drain(&self, rest: usize) {
         self.availability("drain");
         eventually("the end of all tasks", SETTLED, || {
-            let running = output_of(&mut self.engine.docker(&["ps", "--quiet"]));
+            let running = output_of(&mut self.node.engine.docker(&["ps", "--quiet"]));
             if running.lines().count() == rest { Ok(()) } else { Err(running) }
         });
     }
 
     fn availability(&self, availability: &str) {
-        let node = output_of(&mut self.engine.docker(&["node", "ls", "--format", "{{.ID}}"]));
-        output_of(&mut self.engine.docker(&["node", "update", "--availability", availability, &node]));
+        let node = output_of(&mut self.node.engine.docker(&["node", "ls", "--format", "{{.ID}}"]));
+        output_of(&mut self.node.engine.docker(&["node", "update", "--availability", availability, &node]));
     }
 
     /// Waits for what each of these containers says when it is stopped.
@@ -160,7 +150,7 @@ impl Swarm {
     /// What the Swarm says of the agent's tasks.
     fn tasks(&self) -> String {
         let arguments = ["service", "ps", "--no-trunc", "--format", "{{.CurrentState}} {{.Error}}", "log_elkhound"];
-        String::from_utf8_lossy(&run(&mut self.engine.docker(&arguments)).stdout).into_owned()
+        String::from_utf8_lossy(&run(&mut self.node.engine.docker(&arguments)).stdout).into_owned()
     }
 
     /// Every line that the engine has is indexed once, and nothing else of these containers.
@@ -183,12 +173,10 @@ impl Swarm {
 
 impl Drop for Swarm {
     fn drop(&mut self) {
-        run(&mut self.engine.docker(&["rm", "--force", "elkhound"]));
+        run(&mut self.node.engine.docker(&["rm", "--force", "elkhound"]));
         for stack in ["app", "log", "es", "kb"] {
-            run(&mut self.engine.docker(&["stack", "rm", stack]));
+            run(&mut self.node.engine.docker(&["stack", "rm", stack]));
         }
-        run(&mut self.engine.docker(&["swarm", "leave", "--force"]));
-        run(&mut self.engine.docker(&["network", "rm", "docker_gwbridge"]));
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -225,7 +213,7 @@ fn a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain() {
 
     eventually("a healthy agent", SETTLED, || {
         let arguments = ["ps", "--quiet", "--filter", "health=healthy", "--filter", "name=log_elkhound"];
-        let healthy = output_of(&mut swarm.engine.docker(&arguments));
+        let healthy = output_of(&mut swarm.node.engine.docker(&arguments));
         if healthy.is_empty() { Err(swarm.tasks()) } else { Ok(()) }
     });
     let before = swarm.application(&["--all"]);
@@ -243,7 +231,7 @@ fn a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain() {
     proxy.assert_least();
 
     // The agent as a plain container ships what a drain makes the others say, and it has no cursor of the one before it.
-    output_of(&mut swarm.engine.docker(&["stack", "rm", "log"]));
+    output_of(&mut swarm.node.engine.docker(&["stack", "rm", "log"]));
     let running = swarm.application(&[]);
     let said = swarm.script("run.sh", &[]);
     assert!(said.ends_with("elkhound runs on network elk_net; 'docker logs elkhound' shows what it says"), "{said}");
@@ -269,8 +257,8 @@ impl<'a> Proxied<'a> {
 
     /// The agent has asked for each kind of request that the proxy lets pass and for nothing else, and has no other way to the engine.
     fn assert_least(&self) {
-        let names = output_of(&mut self.0.engine.docker(&["ps", "--quiet", "--filter", "name=log_docker"]));
-        let said = self.0.engine.lines(&names);
+        let names = output_of(&mut self.0.node.engine.docker(&["ps", "--quiet", "--filter", "name=log_docker"]));
+        let said = self.0.node.engine.lines(&names);
         let allowed = allowed();
         let blocked = |line: &&String| !line.strip_prefix("GET ").is_some_and(|path| allowed.is_match(path));
         let refused: Vec<&String> = said.iter().filter(blocked).collect();
@@ -284,9 +272,9 @@ impl<'a> Proxied<'a> {
             "what it does not ask for, it needs no right for"
         );
         let format = "{{range .Mounts}}{{.Source}}:{{.Destination}}{{println}}{{end}}";
-        let agent = output_of(&mut self.0.engine.docker(&["ps", "--quiet", "--filter", "name=log_elkhound"]));
-        let mounts = output_of(&mut self.0.engine.docker(&["inspect", "--format", format, &agent]));
-        let socket = self.0.engine.socket().display().to_string();
+        let agent = output_of(&mut self.0.node.engine.docker(&["ps", "--quiet", "--filter", "name=log_elkhound"]));
+        let mounts = output_of(&mut self.0.node.engine.docker(&["inspect", "--format", format, &agent]));
+        let socket = self.0.node.engine.socket().display().to_string();
         assert!(mounts.contains("/dev/null:/var/run/docker.sock") && !mounts.contains(&socket), "{mounts}");
     }
 }
@@ -300,7 +288,7 @@ fn image_of_proxy(swarm: &Swarm, folder: &Path) {
     output_of(compiler.arg(&program).arg(source));
     let packed = folder.join("image.tar");
     output_of(Command::new("tar").arg("-C").arg(folder).arg("-cf").arg(&packed).arg("socket-proxy"));
-    let mut import = swarm.engine.docker(&["import", "--change", "ENTRYPOINT [\"/socket-proxy\"]"]);
+    let mut import = swarm.node.engine.docker(&["import", "--change", "ENTRYPOINT [\"/socket-proxy\"]"]);
     output_of(import.arg(packed).arg("wollomatic/socket-proxy:1"));
 }
 

@@ -1,8 +1,37 @@
 //! What Docker really does to a log, and what arrives of it: through the API, from the files, and by one after the other.
+//!
+//! What an agent on a Docker host has to survive, and which test shows that this one does. `tidy` sees to it that they are there.
+//!
+//! | what happens | test | what no test shows |
+//! |---|---|---|
+//! | one log file of 10 KB, 5,000 lines a second, Elasticsearch stands still | `stalled::while_elasticsearch_stands_still_nothing_is_lost_that_docker_keeps_and_the_rest_is_told` | for longer than some seconds |
+//! | the same with five files of 1 MB, rotated three times meanwhile | the same | |
+//! | the agent is killed while it sends | `delivery::an_agent_killed_in_the_middle_goes_on_where_it_was`, `faults::whatever_goes_wrong_nothing_is_lost_and_nothing_doubled` | |
+//! | an object of 100 KiB with the other stream between its pieces, last words without an end | `docker::a_long_line_is_whole_with_the_other_stream_between_its_pieces_and_the_last_words_arrive` | |
+//! | a character on the edge of two pieces | `docker::a_character_on_the_edge_of_two_pieces_survives_and_a_line_beyond_the_limit_is_marked` | with json-file, which spoils it itself |
+//! | times that go back from stream to stream, 1,000 lines of one time | `odd::a_thousand_lines_of_one_time_arrive_once_and_times_that_go_back_cost_no_line` | by a container, for the engine gives no two lines of a stream one time: the log is written by the test |
+//! | a terminal, a line of 40 KiB, colours | `docker::a_terminals_lines_are_whole_and_without_its_carriage_returns` | |
+//! | containers that live for a moment, five a second | `delivery::containers_that_remove_themselves_are_read_in_time`, `make short-lived` | |
+//! | tasks of a Swarm that crash every two seconds, and are removed | `swarm::tasks_that_crash_and_are_removed_arrive_whole_and_all_tell_which_they_are` | |
+//! | restart, pause, a new name | `docker::a_container_is_followed_through_restart_pause_and_a_new_name` | |
+//! | the engine ends and comes back with another socket | `docker::an_engine_that_comes_back_with_a_new_socket_is_read_on` | |
+//! | the drivers `local`, `journald`, `syslog` with the engine's copy and without, `none` | `drivers::` `a_line_of_more_than_a_megabyte_is_whole_with_the_driver_local`, `lines_that_the_engine_keeps_in_the_journal_are_whole_and_go_on_after_a_restart`, `the_engines_own_copy_is_read_where_the_driver_sends_lines_away`, `a_driver_that_keeps_nothing_is_said_once_with_a_remedy` | a record of `local` above 1 MB: no container can make one, for the engine cuts lines into 16 KiB |
+//! | Swarm's labels, of which one is the beginning of another's name, in one index | `swarm::tasks_that_crash_and_are_removed_arrive_whole_and_all_tell_which_they_are` | |
+//! | answers with 201, 409, 400, 429, 403 and 503 in one, of more than 1 MB; 413; a reset behind the commit | `sender::only_what_can_be_mended_is_sent_again_and_the_rest_is_acknowledged_at_once`, `sender::a_request_too_large_is_halved_until_it_fits`, `faults::whatever_goes_wrong_nothing_is_lost_and_nothing_doubled` | a real nginx, a real node that blocks an index |
+//! | a good pipeline, a broken one, a good one; a stop while Elasticsearch is away | `reload::lines_that_flow_while_a_pipeline_changes_five_times_arrive_once`, `reload::what_a_blocked_output_holds_is_read_again_by_the_new_pipeline`, `shutdown::a_stop_ends_at_its_deadline_and_loses_nothing` | both in one |
+//! | `^(a+)+$` on lines of 64 KiB, in a grok and as a hint | `odd::lines_that_cost_a_pattern_too_much_delay_no_other_container` | |
+//! | `[x] > 1` on a text, a date that is none, an index without its field | `conformance` (`cond.jsonl`, `date.jsonl`), `dead_letters::what_cannot_be_made_a_document_is_listed_shown_replayed_and_removed` | |
+//! | a restart over many large logs that were never rotated | `make many`; `docker::a_large_log_is_read_on_after_a_restart_and_not_once_more` | |
+//! | a node is drained while it is busy, and activated again | `deploy::a_swarm_keeps_every_line_through_a_change_of_the_pipeline_and_a_drain` | |
 
 use std::time::Duration;
 
-use crate::harness::{Container, Engine, Folder, Journal, Printed, Shipment, certificates, eventually};
+use crate::harness::{Container, Engine, Folder, Printed, Shipment, certificates, eventually};
+
+mod drivers;
+mod odd;
+mod stalled;
+mod swarm;
 
 /// Numbered lines, every tenth of them to standard error, at a rate that leaves time to do something meanwhile.
 fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
@@ -168,7 +197,11 @@ fn every_hole_is_told(name: &str, read: &str, options: &[String], script: &str, 
 fn holes_are_told(shipment: &mut Shipment, lines: u64) -> u64 {
     shipment.until_printed(&format!("line {lines}\""), Duration::from_secs(120));
     shipment.stop();
-    let printed = shipment.printed();
+    told_holes(&shipment.printed(), lines)
+}
+
+/// Fails if a line is there twice, or one is missing where no gap was told. Returns how many are missing.
+fn told_holes(printed: &[Printed], lines: u64) -> u64 {
     let mut arrived: Vec<(u64, &str)> =
         printed.iter().filter_map(|line| Some((line.number()?, line.timestamp()))).collect();
     arrived.sort_unstable();
@@ -263,28 +296,6 @@ fn a_container_is_followed_through_restart_pause_and_a_new_name() {
         let names: Vec<String> = shipment.printed().iter().map(Printed::name).collect();
         assert_eq!((names.first(), names.last()), (Some(&shipment.container()), Some(&name)));
     }
-}
-
-#[test]
-#[ignore = "needs the rig: make test"]
-fn a_driver_that_keeps_nothing_is_said_once_with_a_remedy() {
-    let mut shipment = Shipment::start("none", "auto", "");
-    let options = ["--log-driver".into(), "none".into()];
-    let container = run(&shipment, &options, "echo lost");
-    container.wait();
-    let readable = run_second(&shipment, "echo kept");
-    readable.wait();
-    shipment.until_printed("kept", Duration::from_secs(60));
-    let said = shipment.agent.wait_for_log("can't be read, its log driver keeps none", Duration::from_secs(30));
-    assert!(said.contains(container.name()) && said.contains("json-file or local"), "{said}");
-    shipment.stop();
-    let warnings =
-        shipment.agent.log().lines().filter(|line| line.contains(container.name()) && line.contains("WARN")).count();
-    assert_eq!(warnings, 1, "{}", shipment.agent.log());
-}
-
-fn run_second(shipment: &Shipment, script: &str) -> Container {
-    Container::run(&format!("{}-second", shipment.container()), &[], script)
 }
 
 #[test]
@@ -504,42 +515,4 @@ fn a_container_asks_by_filebeats_labels_for_its_lines_to_be_joined_or_left_out_o
         let flags = shipment.printed().iter().find(|event| event.message().starts_with("error")).map(Printed::flags);
         assert_eq!(flags, Some(vec!["multiline".to_owned()]), "{read}");
     }
-}
-
-#[test]
-#[ignore = "needs the rig: make test"]
-fn an_engine_is_read_over_plain_tcp_with_the_log_driver_local() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("tcp://127.0.0.1:{port}");
-    let engine = Engine::start("plain", vec![format!("--host={address}"), "--tls=false".into()]);
-    // `auto` finds no files of this driver, and reads through the API what the engine has compressed and rotated.
-    let mut shipment = Shipment::elsewhere("plain", "auto", &[("DOCKER_HOST", &address)]);
-    let script = r#"echo first; awk 'BEGIN { for (i = 0; i < 40960; i++) printf "y"; print "" }'; echo last"#;
-    engine.run(&shipment.container(), &["--log-driver=local"], script);
-    shipment.until_printed("last", Duration::from_secs(60));
-    shipment.stop();
-    assert_eq!(shipment.messages(), ["first", &"y".repeat(40_960), "last"]);
-}
-
-#[test]
-#[ignore = "needs the rig: make test"]
-fn lines_that_the_engine_keeps_in_the_journal_are_whole_and_go_on_after_a_restart() {
-    let _journal = Journal::start();
-    let mut shipment = Shipment::start("journald", "auto", "");
-    // In one go: the journal's pieces have stamps of their own, and belong together when they are close.
-    let long = r#"awk 'BEGIN { line = sprintf("%40000s", ""); gsub(" ", "y", line); print line }'"#;
-    let script = format!("{long}; {}", numbered(600, 20));
-    let container = run(&shipment, &["--log-driver=journald".into()], &script);
-    shipment.until_printed("line 200", Duration::from_secs(60));
-    shipment.stop();
-    shipment.restart("auto", "");
-    container.wait();
-    shipment.until_printed("line 600", Duration::from_secs(60));
-    shipment.stop();
-    assert_eq!(shipment.numbers(), (1..=600).collect::<Vec<u64>>());
-    let printed = shipment.printed();
-    assert_eq!(printed.iter().filter(|line| line.stream() == "stderr").count(), 60);
-    let long = printed.iter().filter(|line| line.number().is_none());
-    let long: Vec<(usize, &str)> = long.map(|line| (line.message().len(), line.timestamp())).collect();
-    assert!(matches!(long[..], [(40_000, _)]), "{long:?}");
 }

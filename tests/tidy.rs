@@ -88,6 +88,19 @@ fn nothing_names_a_machine_or_a_registry() {
     );
 }
 
+#[test]
+fn the_tests_that_the_table_of_docker_names_are_there() {
+    let table = fs::read_to_string(root().join("tests/docker.rs")).unwrap();
+    let rows: String = table.lines().filter(|line| line.starts_with("//! |")).collect();
+    let spans = rows.split('`').skip(1).step_by(2).map(|span| span.rsplit("::").next().unwrap_or(span));
+    // A test's name is a sentence.
+    let names: Vec<&str> = spans.filter(|name| name.matches('_').count() > 2).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let sources = rust();
+    let is_there = |name: &str| sources.iter().any(|file| file.text.contains(&format!("fn {name}()")));
+    none(names.into_iter().filter(|name| !is_there(name)).map(str::to_owned), "are tests that nobody has written");
+}
+
 /// Fails with the list of those that break a rule.
 fn none(offenders: impl IntoIterator<Item = String>, what: &str) {
     let offenders: Vec<String> = offenders.into_iter().collect();

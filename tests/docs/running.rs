@@ -127,17 +127,17 @@ fn stand_in(swarm: &Swarm) {
         "echo '#!/bin/sh' >/bin/curl; chmod +x /bin/curl; exec nc -ll -p 9200 -e nc {} {port}",
         swarm.gateway()
     );
-    let docker = |arguments: &[&str]| swarm.engine.docker(arguments);
+    let docker = |arguments: &[&str]| swarm.node.engine.docker(arguments);
     crate::deploy::stand_in(&docker, "elasticsearch:8.19.4", &["sh", "-c", &script]);
     crate::deploy::stand_in(&docker, "kibana:8.19.4", &["sleep", "100000"]);
-    output_of(&mut swarm.engine.docker(&["tag", "elkhound:test", "elkhound:latest"]));
+    output_of(&mut swarm.node.engine.docker(&["tag", "elkhound:test", "elkhound:latest"]));
 }
 
 fn until_elasticsearch_answers(swarm: &Swarm) {
     let image = crate::harness::from_rig("RIG_IMAGE");
     eventually("the stack's Elasticsearch", Duration::from_secs(120), || {
         let arguments = ["run", "--rm", "--network=elk_net", &image, "wget", "-q", "-O-", "http://elasticsearch:9200"];
-        let asked = run(&mut swarm.engine.docker(&arguments));
+        let asked = run(&mut swarm.node.engine.docker(&arguments));
         if asked.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&asked.stderr).into_owned()) }
     });
 }

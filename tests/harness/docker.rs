@@ -75,6 +75,14 @@ impl Container {
         records.filter_map(line).collect()
     }
 
+    /// How many files the engine has rotated away from its log and keeps.
+    pub(crate) fn rotated_files(&self) -> usize {
+        let path = self.log_path();
+        let name = format!("{}.", path.file_name().expect("a log is a file").to_string_lossy());
+        let files = fs::read_dir(path.parent().expect("it is in a folder")).unwrap().map(|file| file.unwrap());
+        files.filter(|file| file.file_name().to_string_lossy().starts_with(&name)).count()
+    }
+
     /// How large the file of its log is, in bytes.
     pub(crate) fn log_size(&self) -> u64 {
         fs::metadata(self.log_path()).unwrap().len()

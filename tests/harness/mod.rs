@@ -17,6 +17,7 @@ mod once;
 mod proxy;
 mod scenario;
 mod shipment;
+mod swarm;
 mod websocket;
 mod world;
 
@@ -37,6 +38,7 @@ pub(crate) use once::{check, elkhound, elkhound_in, pipe, repository};
 pub(crate) use proxy::Proxy;
 pub(crate) use scenario::{Difference, Running, Scenario};
 pub(crate) use shipment::{Printed, Shipment, data_folder};
+pub(crate) use swarm::Node;
 pub(crate) use websocket::WebSocket;
 pub(crate) use world::{Clock, Names};
 

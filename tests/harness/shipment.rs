@@ -95,9 +95,19 @@ impl Shipment {
 }
 
 impl Printed {
+    /// An event as a document has it.
+    pub(crate) fn indexed(source: &Value) -> Self {
+        Self(source.clone())
+    }
+
+    /// The text of a field, such as `/service/name`; empty where there is none.
+    pub(crate) fn text(&self, pointer: &str) -> &str {
+        self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// The line.
     pub(crate) fn message(&self) -> &str {
-        self.0["message"].as_str().unwrap_or_default()
+        self.text("/message")
     }
 
     /// All of it but these fields, which differ from run to run.
@@ -112,17 +122,17 @@ impl Printed {
 
     /// `stdout` or `stderr`.
     pub(crate) fn stream(&self) -> &str {
-        self.0["stream"].as_str().unwrap_or_default()
+        self.text("/stream")
     }
 
     /// The container's name.
     pub(crate) fn name(&self) -> String {
-        self.0["container"]["name"].as_str().unwrap_or_default().to_owned()
+        self.text("/container/name").to_owned()
     }
 
     /// When it was written.
     pub(crate) fn timestamp(&self) -> &str {
-        self.0["@timestamp"].as_str().unwrap_or_default()
+        self.text("/@timestamp")
     }
 
     /// The number of a line `line N`.

@@ -405,8 +405,10 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_can_be_mended_is_sent_again_and_the_rest_is_acknowledged_at_once() {
-        let fake = Fake::start("8.0.0", |number, _| match number {
-            0 => Reply::Whole(200, statuses(&[201, 429, 400, 409, 403, 503])),
+        let long = format!("\"{}\"", "r".repeat(300_000));
+        let fake = Fake::start("8.0.0", move |number, _| match number {
+            // Nobody counts on an answer being short.
+            0 => Reply::Whole(200, statuses(&[201, 429, 400, 409, 403, 503]).replace(r#""r""#, &long)),
             1 => Reply::Whole(200, statuses(&[201, 201, 429])),
             _ => taken(),
         })

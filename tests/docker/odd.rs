@@ -1,0 +1,96 @@
+//! Logs that are odd: times that repeat and go back, and lines that cost a pattern too much.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::time::Duration;
+
+use super::run;
+use crate::harness::{Container, Printed, Shipment, eventually};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// So many records of one stream with one time, which the engine itself gives to no two lines of a stream.
+fn records(first: u64, lines: u64, stream: &str, nanos: u64) -> String {
+    (first..first + lines).fold(String::new(), |mut text, number| {
+        writeln!(text, r#"{{"log":"line {number}\n","stream":"{stream}","time":"2026-11-20T08:00:00.{nanos:09}Z"}}"#)
+            .expect("a text takes everything");
+        text
+    })
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_thousand_lines_of_one_time_arrive_once_and_times_that_go_back_cost_no_line() {
+    for (first, second) in [("api", "auto"), ("auto", "api")] {
+        let mut shipment = Shipment::start(&format!("times-{first}"), first, "");
+        // Two threads write: the lines of one stream are behind those of the other, by up to half a second.
+        let both = (0..500).map(|at| {
+            records(2 * at + 1, 1, "stdout", 500_000_000 + at) + &records(2 * at + 2, 1, "stderr", 1_000 * at)
+        });
+        let mut log: String = both.collect();
+        let mut then = |shipment: &mut Shipment, container: &Container, read: &str, records: &str, last: u64| {
+            log += records;
+            fs::write(container.log_path(), &log).unwrap();
+            shipment.restart(read, "");
+            shipment.until_printed(&format!("line {last}\""), LIMIT);
+            shipment.stop();
+        };
+        shipment.stop();
+        let container = run(&shipment, &[], "true");
+        container.wait();
+        then(&mut shipment, &container, first, &records(1_001, 500, "stdout", 700_000_000), 1_500);
+        // What follows has the time of what is safe.
+        then(&mut shipment, &container, second, &records(1_501, 500, "stdout", 700_000_000), 2_000);
+        assert_eq!(shipment.numbers(), (1..=2_000).collect::<Vec<u64>>(), "{first}, then {second}");
+        // The clock is set back, and the last line of this stream is far back. Whoever reads again may send lines once more, under the identities they had.
+        then(&mut shipment, &container, second, &records(2_001, 10, "stderr", 100), 2_010);
+        let numbers: BTreeSet<u64> = shipment.printed().iter().filter_map(Printed::number).collect();
+        assert!(numbers.into_iter().eq(1..=2_010), "{first}, then {second}");
+        assert_eq!(shipment.printed().iter().filter_map(Printed::gap).count(), 0, "{first}, then {second}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn lines_that_cost_a_pattern_too_much_delay_no_other_container() {
+    // Each line is the worst for the pattern: of the filter, and of the container's own hints.
+    let script = r#"awk 'BEGIN { line = sprintf("%65536s", ""); gsub(" ", "a", line); for (k = 0; k < 2000; k++) print line "!" }'"#;
+    let grok = r#"if [message] =~ /^aaa/ { grok { match => { "message" => "^(a+)+$" } } mutate { replace => { "message" => "costly" } } }"#;
+    let hints = ["multiline.pattern=^(a+)+$", "exclude_lines=^(a+)+\\1\\d$"];
+    for read in ["api", "auto"] {
+        let mut shipment = Shipment::start(&format!("costly-{read}"), read, grok);
+        let labels = hints.map(|hint| format!("--label=co.elastic.logs/{hint}"));
+        let _costly = run(&shipment, &labels, script);
+        shipment.until_printed("costly", LIMIT);
+        let quiet = format!("{}-quiet", shipment.container());
+        let _quiet =
+            Container::run(&quiet, &[], "while :; do read now rest </proc/uptime; echo $now; usleep 300000; done");
+        let mut delays = Vec::new();
+        for number in 0..5 {
+            let written = eventually("a line of the quiet container", LIMIT, || {
+                let printed = shipment.printed();
+                let mut lines = printed.iter().filter(|line| line.name() == quiet);
+                lines.nth(number).map(|line| line.message().to_owned()).ok_or_else(|| "none".to_owned())
+            });
+            delays.push(uptime() - seconds(&written));
+        }
+        // What delays one line is the load of the machine, what delays them all is the pattern.
+        let least = delays.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(least < 1.0, "{read}: {delays:?} seconds");
+        assert!(shipment.messages().iter().filter(|text| *text == "costly").count() < 2_000, "all was over by then");
+        shipment.stop();
+    }
+}
+
+/// How long the machine runs, which its containers see as well.
+fn uptime() -> f64 {
+    seconds(&fs::read_to_string("/proc/uptime").unwrap())
+}
+
+fn seconds(text: &str) -> f64 {
+    text.split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("{text:?} begins with no number"))
+}
