@@ -9,7 +9,7 @@
 use std::sync::LazyLock;
 
 use elkhound_pipeline::json::scan::{self, WIDTH};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::position::Stream;
 use super::stamp;
@@ -68,27 +68,37 @@ pub(crate) struct Decoded {
 }
 
 /// Calls `each` for every complete record in `bytes`.
+#[inline]
 pub(crate) fn decode<'a>(bytes: &'a [u8], mut each: impl FnMut(Record<'a>)) -> Decoded {
+    decode_with_offsets(bytes, |_, record| each(record))
+}
+
+/// The same, with where in `bytes` each record begins.
+#[inline]
+pub(crate) fn decode_with_offsets<'a>(bytes: &'a [u8], mut each: impl FnMut(usize, Record<'a>)) -> Decoded {
     let mut decoded = Decoded::default();
     while let Some(length) = memchr(b'\n', &bytes[decoded.consumed..]) {
-        let line = &bytes[decoded.consumed..decoded.consumed + length];
+        let start = decoded.consumed;
+        let line = &bytes[start..start + length];
         decoded.consumed += length + 1;
         match parse(line) {
-            Some(record) => each(record),
+            Some(record) => each(start, record),
             None if line.is_empty() => {}
             None => {
                 decoded.corrupt += 1;
-                resynchronise(line).into_iter().for_each(&mut each);
+                if let Some((behind, record)) = resynchronise(line) {
+                    each(start + behind, record);
+                }
             }
         }
     }
     decoded
 }
 
-/// The record that begins behind the start of `line`: one was cut off, and the next was appended to what was left of it.
-fn resynchronise(line: &[u8]) -> Option<Record<'_>> {
-    let at = memmem::find_iter(line.get(1..)?, START).last()?;
-    parse(&line[at + 1..])
+/// The record that begins behind the start of `line`, and where: one was cut off, and the next was appended to what was left of it.
+fn resynchronise(line: &[u8]) -> Option<(usize, Record<'_>)> {
+    let at = memmem::find_iter(line.get(1..)?, START).last()? + 1;
+    Some((at, parse(&line[at..])?))
 }
 
 /// Reads one record, without the line feed behind it.
@@ -101,6 +111,8 @@ pub(crate) fn parse(line: &[u8]) -> Option<Record<'_>> {
 const STREAM: &[u8] = b"\",\"stream\":\"std";
 
 static FIND_STREAM: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(STREAM));
+
+static FIND_START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(START));
 
 /// Reads a record that has exactly the shape that dockerd gives it, by looking for what must stand behind the text: a text full of escapes
 /// is not stopped at each of them. Nothing for any other shape.
@@ -119,11 +131,12 @@ fn usual(line: &[u8]) -> Option<Record<'_>> {
         _ => return None,
     };
     let time = rest.strip_prefix(b"\",\"time\":\"")?.strip_suffix(b"\"}")?;
-    // Within a text every quote has a backslash before it, so a bare one would mean that the text ended earlier.
-    let escaped = memchr(b'\\', raw).is_some();
-    if !escaped && memchr(b'"', raw).is_some() {
+    // Within a text every quote has a backslash before it, so a bare one would mean that the text ended earlier, or that another record begins there.
+    let first = memchr2(b'\\', b'"', raw);
+    if first.is_some_and(|at| raw[at] == b'"' || FIND_START.find(&raw[at..]).is_some()) {
         return None;
     }
+    let escaped = first.is_some();
     Some(Record { log: Log { raw, escaped }, stream, nanos: stamp::parse(time)?, attrs: None })
 }
 
@@ -313,6 +326,18 @@ mod tests {
         let record = br#"{ "time" : "2026-11-21T09:55:00Z", "new":[1,{"a":null}], "stream":"stdout" ,"log":"" }"#;
         let parsed = parse(record).unwrap();
         assert_eq!((parsed.log.raw(), parsed.stream, parsed.attrs), (b"".as_slice(), Stream::Stdout, None));
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_costs_itself_and_not_the_one_behind_it() {
+        for text in ["plain\n", "{\"a\":\"b\",\"log\":\"x\"}\n", "no end"] {
+            let whole = line(text);
+            // What is cut off behind its last byte but one, the line feed, is a record.
+            for cut in 1..whole.len() - 1 {
+                let (texts, decoded) = texts(format!("{}{whole}", &whole[..cut]).as_bytes());
+                assert_eq!((texts, decoded.corrupt), (vec![text.to_owned()], 1), "{}", &whole[..cut]);
+            }
+        }
     }
 
     #[test]
