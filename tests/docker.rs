@@ -179,6 +179,26 @@ fn a_large_log_is_read_on_after_a_restart_and_not_once_more() {
     assert!(most < 2_000_000 && size > 20_000_000, "{most} bytes were read after a restart, of {size}");
 }
 
+#[test]
+#[ignore = "needs the rig: make test"]
+fn an_offset_leads_to_the_line_in_its_file() {
+    let mut shipment = Shipment::with_options("offset", "auto", "offset => true");
+    let long = r#"awk 'BEGIN { for (i = 0; i < 40960; i++) printf "y"; print "" }'"#;
+    let container = run(&shipment, &rotated("100k", 5), &format!("{}; {long}; echo end >&2", numbered(1_000, 500)));
+    container.wait();
+    shipment.until_printed("\"end\"", Duration::from_secs(60));
+    shipment.stop();
+    let files = container.log_files();
+    assert!(files.len() > 1, "the log was not rotated");
+    let printed = shipment.printed();
+    assert_eq!(printed.len(), 1_002);
+    for event in &printed {
+        let record = format!("{{\"log\":\"{}", &event.message()[..event.message().len().min(16 << 10)]);
+        let is_there = |text: &String| text.get(event.offset()..).is_some_and(|rest| rest.starts_with(&record));
+        assert!(files.iter().any(is_there), "{} is not at {}", &record[..30.min(record.len())], event.offset());
+    }
+}
+
 /// Takes out what makes lines long, once it has served.
 const SHORT: &str = "mutate { gsub => [\"message\", \" x+\", \"\"] }";
 

@@ -1,8 +1,10 @@
 //! What the elasticsearch output asks of a real node: data streams, changes of documents, and their end.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Elasticsearch, elkhound};
+use crate::harness::{Agent, Container, Elasticsearch, elkhound, eventually, from_rig};
 
 /// Runs `output` over `events`, which must succeed.
 fn ship(output: &str, events: &[Value]) {
@@ -150,4 +152,40 @@ fn documents_of_no_index_go_to_logstashs_and_have_its_template() {
     let mapping = node.expect("GET", "ecs-logstash-2026.11.21/_mapping", None);
     let properties = &mapping["ecs-logstash-2026.11.21"]["mappings"]["properties"];
     assert_eq!((&properties["message"]["type"], &properties["code"]["type"]), (&json!("text"), &json!("keyword")));
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_container_chooses_an_ingest_pipeline_where_the_output_lets_it() {
+    let elasticsearch = Elasticsearch::shared();
+    let name = format!("elkhound-ingest-{}", std::process::id());
+    let pipeline = format!("_ingest/pipeline/{name}");
+    let mark = json!({ "processors": [{ "set": { "field": "went_through", "value": true } }] });
+    elasticsearch.expect("PUT", &pipeline, Some(&mark));
+    let url = elasticsearch.url();
+    let output =
+        |index: &str, option: &str| format!("elasticsearch {{ hosts => ['{url}'] index => '{index}' {option} }}");
+    let (obeying, own) = (format!("{name}-obeying"), format!("{name}-own"));
+    let outputs = output(&obeying, "pipeline => '%{[@metadata][pipeline]}'") + &output(&own, "");
+    let input = format!("input {{ docker {{ filter_name => '{name}*' }} }}");
+    let mut agent = Agent::new(&name, &format!("{input} output {{ {outputs} }}"))
+        .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"));
+    agent.start();
+    let hint = format!("--label=co.elastic.logs/pipeline={}", name.to_uppercase());
+    let asking = Container::run(&format!("{name}-asking"), &[&hint], "echo line");
+    let _other = Container::run(&format!("{name}-other"), &[], "echo line");
+    eventually("two documents in each index", Duration::from_secs(60), || {
+        agent.assert_running();
+        let found = [&obeying, &own].map(|index| elasticsearch.count(index));
+        if found == [2, 2] { Ok(()) } else { Err(format!("{found:?}\n{}", agent.log())) }
+    });
+    let went_through = |index: &str| -> Vec<String> {
+        let hits = elasticsearch.sources(index);
+        let marked = hits.iter().filter(|hit| hit["_source"]["went_through"] == true);
+        marked.map(|hit| hit["_source"]["container"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = [&obeying, &own].map(|index| went_through(index));
+    [&obeying, &own].into_iter().for_each(|index| elasticsearch.remove(index));
+    elasticsearch.expect("DELETE", &pipeline, None);
+    assert_eq!(found, [vec![asking.name().to_owned()], vec![]]);
 }

@@ -49,7 +49,12 @@ impl Line {
         Self {
             joiner: Joiner::new(1 << 20, Stamps::Shared, Marks::default()),
             lines: Lines::default(),
-            layers: Layers { by_stream: [Arc::clone(&layer), layer], decode: Decode::Nothing, sequence: false },
+            layers: Layers {
+                by_stream: [Arc::clone(&layer), layer],
+                decode: Decode::Nothing,
+                sequence: false,
+                pipeline: None,
+            },
             prefix: IdPrefix::new(CONTAINER),
             ledger: Arc::new(NoLedger),
             plan,

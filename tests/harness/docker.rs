@@ -62,11 +62,7 @@ impl Container {
 
     /// The lines that the engine's files hold, rotated ones among them, in no order. What a killed engine has cut through is in none of its records.
     pub(crate) fn logged(&self) -> Vec<String> {
-        let path = self.log_path();
-        let name = path.file_name().expect("a log is a file").to_string_lossy().into_owned();
-        let files = fs::read_dir(path.parent().expect("it is in a folder")).unwrap().map(|file| file.unwrap());
-        let logs = files.filter(|file| file.file_name().to_string_lossy().starts_with(&name));
-        let texts: Vec<String> = logs.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+        let texts = self.log_files();
         let records = texts.iter().flat_map(|text| text.lines());
         let line = |record: &str| {
             let record: Value = serde_json::from_str(record).ok()?;
@@ -75,12 +71,13 @@ impl Container {
         records.filter_map(line).collect()
     }
 
-    /// How many files the engine has rotated away from its log and keeps.
-    pub(crate) fn rotated_files(&self) -> usize {
+    /// What stands in each file of its log that the engine keeps.
+    pub(crate) fn log_files(&self) -> Vec<String> {
         let path = self.log_path();
-        let name = format!("{}.", path.file_name().expect("a log is a file").to_string_lossy());
+        let name = path.file_name().expect("a log is a file").to_string_lossy().into_owned();
         let files = fs::read_dir(path.parent().expect("it is in a folder")).unwrap().map(|file| file.unwrap());
-        files.filter(|file| file.file_name().to_string_lossy().starts_with(&name)).count()
+        let logs = files.filter(|file| file.file_name().to_string_lossy().starts_with(&name));
+        logs.map(|file| fs::read_to_string(file.path()).unwrap()).collect()
     }
 
     /// How large the file of its log is, in bytes.

@@ -156,6 +156,11 @@ impl Printed {
         self.0["event"]["sequence"].as_u64()
     }
 
+    /// Where the line begins in its file.
+    pub(crate) fn offset(&self) -> usize {
+        self.0["log"]["offset"].as_u64().and_then(|offset| usize::try_from(offset).ok()).expect("it tells its offset")
+    }
+
     /// Between which times lines are missing, if this event says that some are.
     pub(crate) fn gap(&self) -> Option<(&str, &str)> {
         let told = &self.0["event"];

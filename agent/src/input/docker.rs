@@ -28,6 +28,9 @@
 //!   Docker's own client has them.
 //! - `labels` (list, default all): globs of those labels that events carry in `[container][labels]`, as `["com.docker.stack.namespace", "shop.*"]`.
 //! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`.
+//! - `offset` (boolean, default `false`): events get `[log][offset]`, the byte at which the line begins in the json-file log, counted in the file in which it
+//!   stands: after a rotation it begins at 0 again, and what was compressed is counted as it was before. Of lines that are joined it is the first one's. Only where
+//!   files are read: the engine's API does not tell it.
 //! - `opt_in` (boolean, default `false`): reads only containers with the label `co.elastic.logs/enabled=true`.
 //! - `path` (glob, default `/var/lib/docker/containers/*/*-json.log`, with `auto` below the engine's own folder): where log files are, each `*`
 //!   standing for a container's id. Mount the folder `containers` read-only.
@@ -63,6 +66,9 @@
 //!   `keys_under_root`, the event's own. Fields that tell which container it is stay as they are.
 //! - `include_lines`, `exclude_lines` (patterns, with commas between; `\x2c` for a comma of a pattern's own): only lines that one of the former matches are sent, and none that
 //!   one of the latter matches. Lines that are joined count as one. What is left out here is counted nowhere, for the container has asked for it.
+//! - `pipeline`: the name of an ingest pipeline, up to 128 letters, digits, `-`, `_` and `.`. As from Filebeat, it stands in `[@metadata][pipeline]` in small letters.
+//!   It means nothing unless the output says `pipeline => "%{[@metadata][pipeline]}"`, so that containers choose a pipeline only where the operator lets them;
+//!   a document that names one which is not there is refused.
 //! - `enabled`: see below.
 //!
 //! A container is not trusted: a pattern that costs too much does not match (nor does it leave a line out), and no label names a file, an output or code. What can't be
@@ -233,6 +239,13 @@ pub(crate) const KIND: Kind = Kind {
             help: "the longest line",
         },
         OptionSpec {
+            name: "offset",
+            kind: OptionKind::Boolean,
+            default: "false",
+            required: false,
+            help: "tell where each line begins in its log file",
+        },
+        OptionSpec {
             name: "opt_in",
             kind: OptionKind::Boolean,
             default: "false",
@@ -304,6 +317,8 @@ struct Options {
     source: Source,
     limit: usize,
     strip_ansi: bool,
+    /// Events tell where their line begins in its file.
+    offsets: bool,
     /// How many lines a second a container may write; 0 for any number.
     rate_limit: u64,
     start: Start,
@@ -358,7 +373,17 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let hints = options.boolean("hints", true);
     let shape = Shape { decoration: Decoration::default(), logspout, labels, sequence, hints };
     let (limit, round) = (limit as usize, world.round);
-    let options = Options { source, limit, strip_ansi, rate_limit, start, wanted, shape, cursors, stats: None, round };
+    let offsets = options.boolean("offset", false);
+    if offsets && options.text_or("read", "auto") == "api" {
+        options.fail(
+            "offset",
+            "the engine's API does not tell where a line begins in its file",
+            "use `read => auto`, or drop `offset`",
+        );
+        return None;
+    }
+    let options =
+        Options { source, limit, strip_ansi, offsets, rate_limit, start, wanted, shape, cursors, stats: None, round };
     Some(Box::new(Docker(options)))
 }
 
@@ -450,7 +475,7 @@ impl Options {
         let round = self.round;
         tokio::spawn(keep(Arc::downgrade(&cursors), round));
         let hints = self.shape.hints;
-        let Self { source, limit, strip_ansi, rate_limit, start, wanted, shape, .. } = self;
+        let Self { source, limit, strip_ansi, offsets, rate_limit, start, wanted, shape, .. } = self;
         let describe: Describe = Arc::new(move |host: &Host, container: &Container| layers(&shape, host, container));
         let reader = |known| Files {
             known,
@@ -459,6 +484,7 @@ impl Options {
             strip_ansi,
             rate_limit,
             hints,
+            offsets,
             start,
             wanted: wanted.clone(),
             cursors: Arc::clone(&cursors),
@@ -570,13 +596,14 @@ fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
         shape.decoration.apply(&mut event);
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
     });
-    let hinted = if shape.hints { Hints::read(&container.labels, 0).0.json } else { None };
-    let decode = match hinted {
+    let hints = if shape.hints { Hints::read(&container.labels, 0).0 } else { Hints::default() };
+    let decode = match hints.json {
         Some(json) => Decode::Hinted(Arc::new(json)),
         None if shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) => Decode::Fields,
         None => Decode::Nothing,
     };
-    Layers { by_stream, decode, sequence: shape.sequence }
+    let pipeline = hints.pipeline.map(Into::into);
+    Layers { by_stream, decode, sequence: shape.sequence, pipeline }
 }
 
 #[cfg(test)]
@@ -595,6 +622,7 @@ mod tests {
             source: Source::Files { pattern: LOGS.into(), host: "node-1".into() },
             limit: 1,
             strip_ansi: false,
+            offsets: false,
             rate_limit: 0,
             start: Start::End,
             wanted: Wanted::default(),

@@ -12,6 +12,8 @@
 //! - `user`, `password`, `api_key`, `cloud_id`, `cloud_auth`, `ssl_certificate`, `ssl_key`: where to and how to log in.
 //! - `ssl_certificate_authorities`, `ca_trusted_fingerprint`: which certificates to trust.
 //! - `action`: `create` (default), `index`, `update` (with `doc_as_upsert`, `upsert`, `script`), `delete`, or references.
+//! - `pipeline`: the ingest pipeline, with references. An event that lacks the fields which they name goes through none, as with
+//!   `pipeline => "%{[@metadata][pipeline]}"` those of containers without the hint `co.elastic.logs/pipeline`.
 //! - `template` (with `template_name`, `template_overwrite`, `template_api`, `manage_template`): an index template that is installed before the first
 //!   document.
 //! - `ilm_rollover_alias`, `ilm_policy`, `ilm_pattern`, `ilm_enabled`: an alias that Elasticsearch rolls over to new indices; the first one, the
@@ -76,7 +78,8 @@
 //! The default action is `create`, and a conflict (409) is success. Requests are bounded by bytes and age, not by the number of events, and
 //! are not compressed unless `compression_level` says so. A template for `ecs-logstash-*` is installed only where documents can go there; whoever names an
 //! index of his own needs no right to install templates. Documents go to a rollover alias when `ilm_enabled` is `true` or `ilm_rollover_alias` names one,
-//! not by default. OpenSearch gets alias and template; its policies (ISM) are the operator's.
+//! not by default. OpenSearch gets alias and template; its policies (ISM) are the operator's. Where Logstash sends a reference in `pipeline` that leads to nothing as it
+//! is written, and has the document refused for it, no pipeline is named.
 
 mod action;
 mod answer;

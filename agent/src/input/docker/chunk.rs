@@ -1,12 +1,13 @@
 //! Lines on their way through the queue, and the events that a worker makes of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use elkhound_pipeline::event::{DocumentId, Event, Layer};
 use elkhound_pipeline::flow::budget::EVENT;
 use elkhound_pipeline::flow::queue::Chunk;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::map::Map;
+use elkhound_pipeline::path::Path;
 use elkhound_pipeline::text::Text;
 use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
@@ -29,6 +30,8 @@ pub(crate) struct Layers {
     pub(crate) decode: Decode,
     /// Events tell their place in the log.
     pub(crate) sequence: bool,
+    /// The ingest pipeline that the container would like for its lines.
+    pub(crate) pipeline: Option<Text>,
 }
 
 /// What becomes of lines that are JSON objects.
@@ -64,13 +67,14 @@ impl LinesChunk {
         lines.text.len() + lines.lines.len() * EVENT
     }
 
-    fn event(&self, line: &Line) -> Event {
+    #[inline]
+    fn event(&self, line: &Line, offset: Option<u64>) -> Event {
         // Room for what filters usually add, as much as the allocator's block for it holds (13 entries of 48 bytes, of 640).
         let mut fields = Map::with_capacity(13);
         fields.push(TIMESTAMP, Value::Timestamp(Timestamp::from_nanos(line.position.nanos)));
         fields.push(MESSAGE, Value::Text(Text::slice_of(&self.lines.text, line.range())));
-        if line.truncated || line.repaired || line.joined {
-            fields.push("log".into(), flags(line));
+        if line.truncated || line.repaired || line.joined || offset.is_some() {
+            fields.push("log".into(), log(line, offset));
         }
         if self.layers.sequence {
             fields.push("event".into(), sequence(line.position));
@@ -111,7 +115,17 @@ impl LinesChunk {
 impl Chunk for LinesChunk {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
         events.extend(self.gap());
-        events.extend(self.lines.lines.iter().map(|line| self.event(line)));
+        let first = events.len();
+        let lines = self.lines.lines.iter();
+        if self.lines.offsets.is_empty() {
+            events.extend(lines.map(|line| self.event(line, None)));
+        } else {
+            let lines = lines.zip(&self.lines.offsets);
+            events.extend(lines.map(|(line, offset)| self.event(line, Some(*offset))));
+        }
+        if let Some(pipeline) = &self.layers.pipeline {
+            events[first..].iter_mut().for_each(|event| direct(event, pipeline));
+        }
         events.extend(self.suppressed());
         self.receipt.acknowledge();
     }
@@ -121,6 +135,13 @@ impl Chunk for LinesChunk {
     }
 }
 
+/// Names the ingest pipeline where outputs may look for it, as Beats do.
+fn direct(event: &mut Event, pipeline: &Text) {
+    static PIPELINE: LazyLock<Path> = LazyLock::new(|| Path::parse("[@metadata][pipeline]").expect("it is a path"));
+    // A new event's metadata is empty, and takes any name.
+    let _ = event.set(&PIPELINE, pipeline.clone().into());
+}
+
 /// `event.sequence`: a number that grows with each line of a stream, also among those of one nanosecond.
 fn sequence(position: Position) -> Value {
     let mut event = Map::with_capacity(1);
@@ -128,12 +149,17 @@ fn sequence(position: Position) -> Value {
     event.into()
 }
 
-/// `log.flags`, as Filebeat calls what happened to a line on the way.
-fn flags(line: &Line) -> Value {
+/// `log.flags`, as Filebeat calls what happened to a line on the way, and `log.offset`.
+fn log(line: &Line, offset: Option<u64>) -> Value {
     let flags = [(line.truncated, "truncated"), (line.repaired, "invalid_utf8"), (line.joined, "multiline")];
-    let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.into()).collect();
-    let mut log = Map::with_capacity(1);
-    log.push("flags".into(), Value::list(flags));
+    let flags: Vec<Value> = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.into()).collect();
+    let mut log = Map::with_capacity(2);
+    if !flags.is_empty() {
+        log.push("flags".into(), Value::list(flags));
+    }
+    if let Some(offset) = offset {
+        log.push("offset".into(), Value::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
+    }
     log.into()
 }
 
@@ -174,7 +200,12 @@ mod tests {
             lines: lines.seal(usize::MAX),
             gap: None,
             suppressed: None,
-            layers: Layers { by_stream: Stream::BOTH.map(layer), decode: Decode::Nothing, sequence: true },
+            layers: Layers {
+                by_stream: Stream::BOTH.map(layer),
+                decode: Decode::Nothing,
+                sequence: true,
+                pipeline: Some("web".into()),
+            },
             prefix: IdPrefix::new("00"),
             receipt: Receipt::open(book.clone(), 9, None),
         };
@@ -188,6 +219,8 @@ mod tests {
         assert_eq!(events[1].field("stream"), Some(&"stderr".into()));
         let told = events[0].field("event").and_then(Value::as_map).and_then(|event| event.get("sequence"));
         assert_eq!(told, Some(&Value::Integer(1_500_000_000)));
+        let pipeline = events.iter().map(|event| event.metadata().get("pipeline").cloned());
+        assert!(pipeline.eq([Some("web".into()), Some("web".into())]));
         let flags = events[1].field("log").and_then(Value::as_map).and_then(|log| log.get("flags"));
         assert_eq!(flags, Some(&Value::list(vec!["truncated".into(), "invalid_utf8".into()])));
         for mut event in events {

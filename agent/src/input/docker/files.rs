@@ -112,6 +112,8 @@ pub(super) struct Files {
     pub(super) strip_ansi: bool,
     /// Whether containers' hints are heeded.
     pub(super) hints: bool,
+    /// Whether events tell where their line begins in its file.
+    pub(super) offsets: bool,
     /// How many lines a second a container may write; 0 for any number.
     pub(super) rate_limit: u64,
     /// Where to begin without a cursor in logs that are found at the first look.
@@ -375,7 +377,7 @@ impl Files {
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
         let hints = if self.hints { Hints::of(&container.name, &container.labels, limit) } else { Hints::default() };
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
-        let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule };
+        let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule, offsets: self.offsets };
         Followed {
             log: Log::new(path, (self.describe)(&host, &container), ledger, reading),
             screen: Screen::new(self.wanted.streams(&container), hints.picks, self.rate_limit),

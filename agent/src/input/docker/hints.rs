@@ -8,6 +8,7 @@
 //! | `json.add_error_key` | a line that is no object gets `error.message` and `error.type` |
 //! | `include_lines`, `exclude_lines` | only these lines are sent, and none of those (see `picks`) |
 //! | `json.message_key` | this field is the `message` as well |
+//! | `pipeline` | the name goes into `[@metadata][pipeline]`, in small letters as with Beats; what comes of it is the output's affair |
 //!
 //! A container is not trusted: sizes and times are bounded, a pattern that costs too much does not match, and no label names a file, an output
 //! or code. What can't be read is left out and said.
@@ -40,8 +41,10 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("module", "read the lines by filters of the pipeline"),
     ("processors", "change events by filters of the pipeline"),
     ("raw", "write the pipeline's own configuration"),
-    ("pipeline", "set `pipeline` in the output"),
 ];
+
+/// The longest name of an ingest pipeline.
+const NAME: usize = 128;
 
 /// What one container asks for.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +55,8 @@ pub(crate) struct Hints {
     pub(crate) json: Option<Json>,
     /// Only some of its lines are sent.
     pub(crate) picks: Option<Arc<Picks>>,
+    /// The ingest pipeline that it would like.
+    pub(crate) pipeline: Option<String>,
 }
 
 /// How lines are read as JSON.
@@ -97,8 +102,21 @@ impl Hints {
             None => None,
         };
         let picks = picks(value, &mut said).map(Arc::new);
-        (Self { multiline, json: json(value), picks }, said)
+        let pipeline = value("pipeline").and_then(|name| pipeline(name, &mut said));
+        (Self { multiline, json: json(value), picks, pipeline }, said)
     }
+}
+
+/// The name of an ingest pipeline. One that begins with `_`, as `_none`, would mean something else to Elasticsearch.
+fn pipeline(name: &str, said: &mut Vec<String>) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=NAME).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('_') {
+        return Some(name.to_ascii_lowercase());
+    }
+    said.push(format!(
+        "{PREFIX}pipeline is no plain name; use up to {NAME} letters, digits, `-`, `_` and `.`, the first of them no `_`; no pipeline is named"
+    ));
+    None
 }
 
 fn picks<'a>(value: impl Fn(&str) -> Option<&'a str>, said: &mut Vec<String>) -> Option<Picks> {
@@ -229,6 +247,12 @@ mod tests {
     }
 
     #[test]
+    fn a_pipelines_name_is_in_small_letters() {
+        let (hints, said) = read(&[("pipeline", " Nginx-access_v1.2 ")]);
+        assert_eq!((hints.pipeline.as_deref(), said.len()), (Some("nginx-access_v1.2"), 0));
+    }
+
+    #[test]
     fn what_can_not_be_heeded_is_said() {
         let long = "x".repeat(PATTERN + 1);
         for (labels, word) in [
@@ -240,6 +264,9 @@ mod tests {
             (&[("include_lines", "(")], "include_lines can't be read"),
             (&[("exclude_lines", long.as_str())], "no line is left out"),
             (&[("raw", "[{}]")], "raw is not heeded"),
+            (&[("pipeline", "_none")], "no pipeline is named"),
+            (&[("pipeline", "%{[message]}")], "no plain name"),
+            (&[("pipeline", long.as_str())], "up to 128"),
             (&[("processors.1.dissect.tokenizer", "%{a}")], "by filters"),
         ] {
             let (_, said) = read(labels);

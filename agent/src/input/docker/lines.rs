@@ -43,7 +43,21 @@ pub(crate) struct Lines {
     lines: Vec<Line>,
     marks: Marks,
     strip_ansi: bool,
+    /// Lines are joined, or tell where they begin.
+    slowly: bool,
     multiline: Option<Multiline>,
+    offsets: Option<Offsets>,
+}
+
+/// Where lines begin in the file that they stand in.
+#[derive(Debug, Default)]
+struct Offsets {
+    /// Of each line so far.
+    of: Vec<u64>,
+    /// Of the record that is being taken.
+    record: u64,
+    /// Of the first record of a line whose end has not come, by stream.
+    open: [Option<u64>; 2],
 }
 
 /// Lines that are complete, as text.
@@ -53,6 +67,8 @@ pub(crate) struct Sealed {
     pub(crate) text: Arc<String>,
     /// The lines.
     pub(crate) lines: Vec<Line>,
+    /// Where each of them begins in its file; empty where that is not told.
+    pub(crate) offsets: Vec<u64>,
     /// The last line of each stream.
     pub(crate) marks: Marks,
 }
@@ -60,7 +76,38 @@ pub(crate) struct Sealed {
 impl Lines {
     /// Lines without terminal control sequences, if asked for, and joined by a rule.
     pub(crate) fn new(strip_ansi: bool, rule: Option<Arc<Rule>>) -> Self {
-        Self { strip_ansi, multiline: rule.map(Multiline::new), ..Self::default() }
+        Self { strip_ansi, slowly: rule.is_some(), multiline: rule.map(Multiline::new), ..Self::default() }
+    }
+
+    /// The same, and it is told where lines begin: see [`Lines::take_record`].
+    pub(crate) fn with_offsets(self) -> Self {
+        Self { slowly: true, offsets: Some(Offsets::default()), ..self }
+    }
+
+    /// True when it is told where lines begin.
+    pub(crate) fn tell_offsets(&self) -> bool {
+        self.offsets.is_some()
+    }
+
+    /// What is pushed from now on is from the record at this offset, but for lines that have begun before.
+    pub(crate) fn take_record(&mut self, offset: u64) {
+        if let Some(offsets) = &mut self.offsets {
+            offsets.record = offset;
+        }
+    }
+
+    /// A line of this stream begins with the record that is being taken, and does not end there.
+    pub(crate) fn begin(&mut self, stream: Stream) {
+        if let Some(offsets) = &mut self.offsets {
+            offsets.open[stream.index()] = Some(offsets.record);
+        }
+    }
+
+    /// The line of this stream that has begun is left out.
+    pub(crate) fn leave_out(&mut self, stream: Stream) {
+        if let Some(offsets) = &mut self.offsets {
+            offsets.open[stream.index()] = None;
+        }
     }
 
     /// Appends a line whose bytes `write` appends.
@@ -72,12 +119,26 @@ impl Lines {
         truncated: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        if let Some(multiline) = &mut self.multiline {
-            let mut bytes = Vec::new();
-            write(&mut bytes);
-            let complete = multiline.take(Joined::new(stream, position, bytes, truncated));
-            return self.append(complete);
+        if self.slowly {
+            return self.push_slowly(stream, position, truncated, write);
         }
+        self.push_whole(stream, position, truncated, write);
+    }
+
+    fn push_slowly(&mut self, stream: Stream, position: Position, truncated: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        let offset = self.offsets.as_mut().map_or(0, |offsets| offsets.of_line(stream));
+        let Some(multiline) = &mut self.multiline else {
+            self.offsets.iter_mut().for_each(|offsets| offsets.of.push(offset));
+            return self.push_whole(stream, position, truncated, write);
+        };
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        let complete = multiline.take(Joined::new(stream, position, bytes, truncated).at(offset));
+        self.append(complete);
+    }
+
+    #[inline]
+    fn push_whole(&mut self, stream: Stream, position: Position, truncated: bool, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len() as u32;
         write(&mut self.bytes);
         let end = self.bytes.len() as u32;
@@ -93,7 +154,8 @@ impl Lines {
             self.bytes.extend_from_slice(&event.bytes);
             let end = self.bytes.len() as u32;
             self.bytes.push(b'\n');
-            let Joined { stream, first: position, last, truncated, lines, .. } = event;
+            let Joined { stream, first: position, last, truncated, lines, offset, .. } = event;
+            self.offsets.iter_mut().for_each(|offsets| offsets.of.push(offset));
             self.lines.push(Line { start, end, stream, position, truncated, repaired: false, joined: lines > 1 });
             self.marks.set(stream, last);
         }
@@ -146,6 +208,7 @@ impl Lines {
     pub(crate) fn seal(&mut self, busy: usize) -> Sealed {
         let marks = self.marks();
         let lines = std::mem::take(&mut self.lines);
+        let offsets = self.offsets.as_mut().map(|offsets| std::mem::take(&mut offsets.of)).unwrap_or_default();
         self.marks = Marks::default();
         let expected = if self.bytes.len() >= busy { self.bytes.len() } else { 0 };
         let bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(expected));
@@ -155,9 +218,34 @@ impl Lines {
         };
         if self.strip_ansi && memchr(ansi::ESCAPE, text.as_bytes()).is_some() {
             let (text, lines) = stripped(&text, lines);
-            return Sealed { text: Arc::new(text), lines, marks };
+            return Sealed { text: Arc::new(text), lines, offsets, marks };
         }
-        Sealed { text: Arc::new(text), lines, marks }
+        Sealed { text: Arc::new(text), lines, offsets, marks }
+    }
+}
+
+impl Offsets {
+    /// Of the line of this stream that is complete now.
+    fn of_line(&mut self, stream: Stream) -> u64 {
+        self.open[stream.index()].take().unwrap_or(self.record)
+    }
+}
+
+impl Sealed {
+    /// Leaves out all lines but these.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&Line) -> bool) {
+        if self.offsets.is_empty() {
+            return self.lines.retain(keeps);
+        }
+        let mut kept = Vec::with_capacity(self.offsets.len());
+        let mut offsets = self.offsets.iter();
+        self.lines.retain(|line| {
+            let offset = offsets.next();
+            let keeps = keeps(line);
+            kept.extend(offset.filter(|_| keeps));
+            keeps
+        });
+        self.offsets = kept;
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Joined {
     pub(crate) lines: usize,
     /// How many were taken before the first one.
     number: u64,
+    /// Where the first one begins in its file, where that is told.
+    pub(crate) offset: u64,
     /// One of them was cut.
     pub(crate) truncated: bool,
     /// The last one says that another one follows.
@@ -130,7 +132,12 @@ impl Multiline {
 impl Joined {
     /// One line.
     pub(crate) fn new(stream: Stream, position: Position, bytes: Vec<u8>, truncated: bool) -> Self {
-        Self { stream, first: position, last: position, bytes, lines: 1, number: 0, truncated, open: false }
+        Self { stream, first: position, last: position, bytes, lines: 1, number: 0, offset: 0, truncated, open: false }
+    }
+
+    /// The same, which begins there in its file.
+    pub(crate) fn at(self, offset: u64) -> Self {
+        Self { offset, ..self }
     }
 
     fn add(&mut self, line: &Self, open: bool) {

@@ -87,6 +87,9 @@ impl Joiner {
         if ended && !self.pending[stream.index()].open {
             return self.whole(stream, nanos, text, out);
         }
+        if !self.pending[stream.index()].open {
+            out.begin(stream);
+        }
         self.pending[stream.index()].add(nanos, text, self.limit);
         if ended {
             self.close(stream, out);
@@ -189,6 +192,8 @@ impl Joiner {
         let position = self.ordinals.next(stream, pending.nanos);
         if self.resume.is_new(stream, position) {
             out.push(stream, position, pending.truncated, |bytes| bytes.extend_from_slice(&pending.bytes));
+        } else {
+            out.leave_out(stream);
         }
         // A line of many MiB must not hold its memory for as long as its container lives.
         pending.bytes.clear();

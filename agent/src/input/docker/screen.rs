@@ -72,14 +72,14 @@ impl Screen {
     /// Takes out of `sealed` what is left out.
     pub(crate) fn pass(&mut self, sealed: &mut Sealed) {
         if self.streams != [true; 2] {
-            sealed.lines.retain(|line| self.streams[line.stream.index()]);
+            sealed.retain(|line| self.streams[line.stream.index()]);
         }
         if let Some(picks) = &self.picks {
             let (text, mut scratch) = (Arc::clone(&sealed.text), Scratch::default());
-            sealed.lines.retain(|line| picks.take(&text[line.range()], &mut scratch));
+            sealed.retain(|line| picks.take(&text[line.range()], &mut scratch));
         }
         if let Some(rate) = &mut self.rate {
-            sealed.lines.retain(|line| rate.takes(line));
+            sealed.retain(|line| rate.takes(line));
         }
     }
 

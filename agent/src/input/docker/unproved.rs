@@ -42,7 +42,7 @@ impl Unproved {
 
     /// Notes lines that came by following, and strikes out those that came before, or were `proved` before: at a rotation engines repeat these, too.
     pub(crate) fn add(&mut self, lines: &mut Sealed, proved: &Marks) {
-        lines.lines.retain(|line| {
+        lines.retain(|line| {
             let Line { stream, position, .. } = *line;
             let is_proved = proved.of(stream).is_some_and(|mark| position <= mark);
             !is_proved && position.ordinal == 0 && self.seen.insert((stream, position))
@@ -62,7 +62,7 @@ impl Unproved {
     /// Strikes out what was handed on already.
     pub(crate) fn strike_out(&self, lines: &mut Sealed) {
         if !self.seen.is_empty() {
-            lines.lines.retain(|line| !self.seen.contains(&(line.stream, line.position)));
+            lines.retain(|line| !self.seen.contains(&(line.stream, line.position)));
         }
     }
 

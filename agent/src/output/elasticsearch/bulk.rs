@@ -29,11 +29,18 @@ pub(crate) struct Body {
 
 /// Options that stand in an action line, with what stands before their values there.
 pub(crate) const MORE: [(&str, &[u8]); 4] = [
-    ("pipeline", b",\"pipeline\":"),
+    ("pipeline", PIPELINE),
     ("routing", b",\"routing\":"),
     ("version", b",\"version\":"),
     ("version_type", b",\"version_type\":"),
 ];
+
+const PIPELINE: &[u8] = b",\"pipeline\":";
+
+/// Whether `pipeline`, rendered as this, names none: it is empty, or a reference to what the event does not have.
+fn names_none(template: &Template, rendered: &str) -> bool {
+    rendered.is_empty() || (template.literal().is_none() && rendered == template.as_str())
+}
 
 /// Encodes events as bulk items.
 #[derive(Clone, Debug)]
@@ -110,8 +117,11 @@ impl Encoder {
             out.extend_from_slice(self.update.retry_on_conflict.to_string().as_bytes());
         }
         for (name, template) in &self.more {
-            out.extend_from_slice(name);
-            json::write_text(&template.render(event)?, out);
+            let value = template.render(event)?;
+            if *name != PIPELINE || !names_none(template, &value) {
+                out.extend_from_slice(name);
+                json::write_text(&value, out);
+            }
         }
         out.extend_from_slice(b"}}\n");
         Ok(())
@@ -280,6 +290,22 @@ mod tests {
             line,
             r#"{"create":{"_index":"x","_id":"id-1","pipeline":"web-pipeline","routing":"web-routing","version":"web-version","version_type":"web-version_type"}}"#
         );
+    }
+
+    #[test]
+    fn an_event_without_the_field_that_names_the_pipeline_goes_through_none() {
+        for (written, expected) in [
+            ("%{app}", r#"{"create":{"_index":"x","_id":"id-1","pipeline":"web"}}"#),
+            ("fixed", r#"{"create":{"_index":"x","_id":"id-1","pipeline":"fixed"}}"#),
+            ("%{[@metadata][pipeline]}", r#"{"create":{"_index":"x","_id":"id-1"}}"#),
+            ("", r#"{"create":{"_index":"x","_id":"id-1"}}"#),
+        ] {
+            let more = vec![(PIPELINE, Template::parse(written))];
+            let mut body = Body::default();
+            Encoder { more, ..encoder("x") }.encode(&event(), &mut None, &mut body).unwrap();
+            let text = String::from_utf8(body.bytes).unwrap();
+            assert_eq!(text.lines().next(), Some(expected), "{written:?}");
+        }
     }
 
     #[test]

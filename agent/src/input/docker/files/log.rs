@@ -22,7 +22,7 @@ use super::super::lines::Lines;
 use super::super::multiline::Rule;
 use super::super::partial::{Joiner, Stamps};
 use super::super::place::{Place, Reached, RecordEnd};
-use super::super::position::Marks;
+use super::super::position::{Marks, Stream};
 use super::super::records::{self, Record};
 use super::held::Held;
 use super::segments::{self, Segment};
@@ -105,20 +105,23 @@ pub(super) struct Reading {
     pub(super) files: Option<usize>,
     /// How its lines are joined, if they are.
     pub(super) rule: Option<Arc<Rule>>,
+    /// It is told where lines begin in their file.
+    pub(super) offsets: bool,
 }
 
 impl Log {
     /// The log at `path`, which need not be there yet.
     pub(super) fn new(path: &Path, layers: Layers, ledger: Arc<ContainerLedger>, reading: Reading) -> Self {
-        let Reading { limit, strip_ansi, tty, from_end, reached, files, rule } = reading;
+        let Reading { limit, strip_ansi, tty, from_end, reached, files, rule, offsets } = reading;
         let Reached { marks: read, place } = reached;
+        let lines = Lines::new(strip_ansi, rule);
         Self {
             path: path.to_owned(),
             segments: VecDeque::new(),
             held: Held::default(),
             carry: Vec::new(),
             joiner: Joiner::new(limit, Stamps::Shared, read),
-            lines: Lines::new(strip_ansi, rule),
+            lines: if offsets { lines.with_offsets() } else { lines },
             layers,
             ledger,
             read,
@@ -296,8 +299,18 @@ impl Log {
 
     fn take(&mut self, block: &[u8]) {
         self.look_for_beginning(block);
+        let start = self.segments.front().map_or(0, |segment| segment.offset - block.len() as u64);
         let Self { joiner, lines, tty, .. } = self;
-        let decoded = if *tty {
+        let decoded = if lines.tell_offsets() {
+            records::decode_with_offsets(block, |at, record| {
+                lines.take_record(start + at as u64);
+                if *tty {
+                    terminal(joiner, record, lines);
+                } else {
+                    joiner.record(record.stream, record.nanos, record.log, lines);
+                }
+            })
+        } else if *tty {
             records::decode(block, |record| terminal(joiner, record, lines))
         } else {
             records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines))
@@ -394,6 +407,7 @@ impl Log {
         if !self.segments.iter().any(Segment::is_compressed) {
             self.joiner.flush(&mut self.lines);
         }
+        Stream::BOTH.into_iter().for_each(|stream| self.lines.leave_out(stream));
         // What waits for others was read, and must not be read again.
         self.lines.finish();
         let mut read = self.read;

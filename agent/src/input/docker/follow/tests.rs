@@ -160,7 +160,7 @@ impl Work {
         let log_options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let container = Container { id: ID.into(), driver: "json-file".into(), log_options, ..Container::default() };
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false };
+        let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None };
         let described = layers.clone();
         // A sender that is gone would be the end of everything.
         let (signals, stop) = (Box::leak(Box::new(watch::channel(Signals::default()).0)), CancellationToken::new());

@@ -31,22 +31,15 @@ impl Folder {
     }
 
     fn open(&self, read: Marks, from_end: bool) -> Log {
-        self.reading(Reading {
-            limit: 1 << 20,
-            strip_ansi: false,
-            tty: false,
-            from_end,
-            reached: Reached { marks: read, place: None },
-            files: None,
-            rule: None,
-        })
+        self.reading(Reading { from_end, reached: Reached { marks: read, place: None }, ..plain() })
     }
 
     fn reading(&self, reading: Reading) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
         let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers = Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false };
+        let layers =
+            Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false, pipeline: None };
         Log::new(&self.log(), layers, ledger, reading)
     }
 
@@ -71,6 +64,21 @@ impl Folder {
         encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
         encoder.finish().unwrap();
         fs::remove_file(plain).unwrap();
+    }
+}
+
+/// A log of which nothing was read yet.
+fn plain() -> Reading {
+    let reached = Reached::default();
+    Reading {
+        limit: 1 << 20,
+        strip_ansi: false,
+        tty: false,
+        from_end: false,
+        reached,
+        files: None,
+        rule: None,
+        offsets: false,
     }
 }
 
@@ -250,15 +258,7 @@ fn first_lines_that_were_rotated_away_are_told_where_the_oldest_file_was_made_by
             folder.rotate(3);
             fs::write(folder.log(), record(second).replace("2026", year)).unwrap();
         }
-        let reading = Reading {
-            limit: 1 << 20,
-            strip_ansi: false,
-            tty: false,
-            from_end: false,
-            reached: Reached::default(),
-            files: Some(files),
-            rule: None,
-        };
+        let reading = Reading { files: Some(files), ..plain() };
         let mut log = folder.reading(reading);
         assert_eq!(drain(&mut log), lines(1..4));
         let gap = log.joiner.take_gap();
@@ -270,15 +270,7 @@ fn first_lines_that_were_rotated_away_are_told_where_the_oldest_file_was_made_by
 fn a_terminals_lines_end_without_its_carriage_return() {
     let folder = Folder::new("terminal");
     fs::write(folder.log(), record(1).replace("\\n", "\\r\\n")).unwrap();
-    let mut log = folder.reading(Reading {
-        limit: 1 << 20,
-        strip_ansi: false,
-        tty: true,
-        from_end: false,
-        reached: Reached::default(),
-        files: None,
-        rule: None,
-    });
+    let mut log = folder.reading(Reading { tty: true, ..plain() });
     assert_eq!(drain(&mut log), lines(1..2));
 }
 
@@ -298,6 +290,49 @@ fn what_is_left_is_what_its_files_hold_and_was_not_read() {
     assert_eq!(log.left(), 0);
     folder.write(14..17);
     assert_eq!(log.left(), 3 * each);
+}
+
+#[test]
+fn a_line_tells_where_it_begins_in_its_file() {
+    let folder = Folder::new("offsets");
+    let piece = "x".repeat(16 << 10);
+    let record = |stream: &str, text: &str| {
+        format!("{{\"log\":\"{text}\",\"stream\":\"{stream}\",\"time\":\"2026-11-21T09:55:00Z\"}}\n")
+    };
+    let (out, err) = (|text: &str| record("stdout", text), |text: &str| record("stderr", text));
+    // A half-written record, a line in pieces with another one between them, one without an end, and lines of a second file.
+    let first = ["{\"log\":\"ha", &out("a\\n"), &out(&piece), &err("b\\n"), &out("end\\n"), &out("c\\n"), &err(&piece)]
+        .concat();
+    let second = [err("d\\n"), out("e\\n")].concat();
+    fs::write(folder.log(), &first).unwrap();
+    let mut log = folder.reading(Reading { offsets: true, ..plain() });
+    let mut block = Vec::new();
+    while matches!(log.advance(&mut block).unwrap(), Step::Read) {}
+    let mut sealed = log.lines.seal(usize::MAX);
+    sealed.retain(|line| line.stream == Stream::Stdout);
+    let found = |file: &str, text: &str| file.find(text).unwrap() as u64;
+    let expected = [found(&first, &out("a\\n")), found(&first, &out(&piece)), found(&first, &out("c\\n"))];
+    assert_eq!((sealed.lines.len(), &sealed.offsets[..]), (3, &expected[..]));
+    folder.rotate(3);
+    fs::write(folder.log(), &second).unwrap();
+    while matches!(log.advance(&mut block).unwrap(), Step::Read) {}
+    let sealed = log.lines.seal(usize::MAX);
+    // The line that was cut by the rotation begins in the file before.
+    assert_eq!(sealed.offsets, [found(&first, &err(&piece)), found(&second, &out("e\\n"))]);
+}
+
+#[test]
+fn of_lines_that_are_joined_the_first_one_tells_where_it_begins() {
+    let folder = Folder::new("offsets-joined");
+    let indented = |second: u32| record(second).replace("line", "  at");
+    let records = [record(0), indented(1), record(2), record(3), indented(4)];
+    fs::write(folder.log(), records.concat()).unwrap();
+    let mut log = folder.reading(Reading { offsets: true, rule: Some(restart::rule()), ..plain() });
+    while matches!(log.advance(&mut Vec::new()).unwrap(), Step::Read) {}
+    log.lines.finish();
+    let sealed = log.lines.seal(usize::MAX);
+    let at = |number: usize| records[..number].concat().len() as u64;
+    assert_eq!(sealed.offsets, [at(0), at(2), at(3)]);
 }
 
 mod restart;
@@ -321,7 +356,7 @@ fn a_log_is_handed_over_by_the_files_that_hold_lines_which_are_not_safe() {
     let files = old.into_files();
     assert_eq!(files.len(), 4);
     fs::remove_dir_all(&*folder.0).unwrap();
-    let mut new = folder.reading(Reading { reached, ..restart::whole() });
+    let mut new = folder.reading(Reading { reached, ..plain() });
     new.go_on_in(files).unwrap();
     assert_eq!(drain(&mut new), lines(10..35));
     assert_eq!(new.joiner.take_gap(), None);

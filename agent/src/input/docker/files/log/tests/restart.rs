@@ -10,12 +10,7 @@ fn reached(log: &Log) -> Reached {
 }
 
 fn again(folder: &Folder, reached: Reached) -> Log {
-    folder.reading(Reading { reached, ..whole() })
-}
-
-pub(super) fn whole() -> Reading {
-    let reached = Reached::default();
-    Reading { limit: 1 << 20, strip_ansi: false, tty: false, from_end: false, reached, files: None, rule: None }
+    folder.reading(Reading { reached, ..plain() })
 }
 
 /// Reads what is there, and says how far that was.
@@ -176,7 +171,7 @@ fn after_a_restart_at_any_record_exactly_the_rest_comes_with_the_positions_that_
 #[test]
 fn a_place_follows_lines_that_always_wait_for_others() {
     let folder = Folder::new("place-busy");
-    let mut log = folder.reading(Reading { rule: Some(rule()), ..whole() });
+    let mut log = folder.reading(Reading { rule: Some(rule()), ..plain() });
     for (at, record) in mixed().iter().filter(|record| !record.contains("xxx")).enumerate() {
         append(&folder, record);
         positioned(&mut log);
@@ -196,7 +191,7 @@ fn interrupted(
     rotate: bool,
 ) -> [Vec<(Stream, Position, String)>; 3] {
     let folder = Folder::new(name);
-    let reading = || Reading { rule: joined.then(rule), ..whole() };
+    let reading = || Reading { rule: joined.then(rule), ..plain() };
     fs::write(folder.log(), "").unwrap();
     let mut log = folder.reading(reading());
     let mut first = Vec::new();
@@ -226,7 +221,7 @@ fn append(folder: &Folder, record: &str) {
 }
 
 /// Lines that begin with a space belong to the one before.
-fn rule() -> Arc<Rule> {
+pub(super) fn rule() -> Arc<Rule> {
     let pattern = Arc::new(Regex::new("^ ", Flags::default()).unwrap());
     let (max_lines, max_bytes, timeout) = (3, 1 << 20, Duration::from_secs(600));
     Arc::new(Rule { pattern, negate: false, before: false, max_lines, max_bytes, timeout })
