@@ -76,9 +76,13 @@ short-lived: build ## count what arrives of containers that live for a moment, b
 small: build ## measure start, idle and latency on a quiet host; ARGS="60" measures each for 60 seconds
 	cargo run --release -q -p elkhound --example bench-small -- $${CARGO_TARGET_DIR:-target}/release/elkhound $(ARGS)
 
-lint: toolchain ## formatting and clippy, warnings are errors
+lint: toolchain ## formatting and clippy, warnings are errors; the fuzz targets, too, but without libFuzzer, which only make fuzz links
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	for crate in config pipeline agent; do \
+	  CUSTOM_LIBFUZZER_PATH=/left/out/libfuzzer.a CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target}/fuzz-lint \
+	    cargo clippy --quiet --manifest-path $$crate/fuzz/Cargo.toml --bins -- -D warnings || exit 1; \
+	done
 
 rig-up: ## start a Docker engine and an Elasticsearch and keep them; prints what to export
 	@host=$$($(RIG)/docker-engine start) && export DOCKER_HOST=$$host && image=$$($(RIG)/image) && \
