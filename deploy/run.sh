@@ -3,7 +3,8 @@
 #
 # A drained node loses its global services, elkhound's too, together with the applications whose last lines it should still ship; a plain container
 # on the attachable network stays. Run it on every host, in place of log.yml and not beside it. The network is ELK_NET (default: elk_net) where there is such a
-# one, else Docker's own. ELKHOUND_NAME, ELKHOUND_IMAGE, ELASTICSEARCH_URL, ELASTICSEARCH_INDEX and DOCKER_SOCKET are taken from the environment.
+# one, else Docker's own. ELKHOUND_NAME, ELKHOUND_IMAGE, ELKHOUND_USER (default: 0:0), ELASTICSEARCH_URL, ELASTICSEARCH_INDEX and DOCKER_SOCKET are taken from the
+# environment.
 set -euo pipefail
 # shellcheck source=deploy/pipeline.sh
 . "$(dirname "${BASH_SOURCE[0]}")/pipeline.sh"
@@ -18,7 +19,7 @@ if docker container inspect "$name" >/dev/null 2>&1; then
     docker rm "$name" >/dev/null
 fi
 docker run --detach --name "$name" --hostname "$(hostname)" --restart unless-stopped --network "$network" \
-    --user 0:0 --cap-drop ALL --security-opt no-new-privileges --read-only --memory 256m --stop-timeout 30 \
+    --user "${ELKHOUND_USER:-0:0}" --cap-drop ALL --security-opt no-new-privileges --read-only --memory 256m --stop-timeout 30 \
     --env ELASTICSEARCH_URL --env ELASTICSEARCH_INDEX --env LOG_FORMAT=json \
     --volume "${DOCKER_SOCKET:-/var/run/docker.sock}:/var/run/docker.sock" \
     --volume "$root/containers:$root/containers:ro" \
