@@ -23,6 +23,7 @@ mod faults;
 mod harness;
 mod indexing;
 mod inputs;
+mod lifecycle;
 mod outputs;
 mod page;
 mod pipelines;

@@ -220,7 +220,8 @@ impl Outfit {
         }
     }
 
-    /// OpenSearch's form of a policy: states. It is put on new indices by their names.
+    /// OpenSearch's form of a policy: states, as its documentation of "Index State Management" has them (Policies: `rollover`, conditions of transitions,
+    /// `ism_template`). It is put on new indices by their names.
     fn state_policy(&self, rolls: bool, keep: Option<&str>) -> Value {
         let actions =
             if rolls { json!([{ "rollover": { "min_size": "50gb", "min_index_age": "30d" } }]) } else { json!([]) };
