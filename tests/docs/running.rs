@@ -27,7 +27,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("elkhound setup", "a name in a sentence"),
     ("elkhound setup --kibana URL", "a name in a sentence"),
     ("make build", "a release build takes minutes, and CI builds"),
-    ("make compare", "measures for an hour"),
+    ("make compare", "measures for ten minutes and needs a machine of its own"),
     ("make deb", "a release build; its script is run by the test of the package"),
     ("make image", "a release build; its script is run by the tests of the Swarm"),
     ("make scale", "measures for minutes"),
