@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Agent, Elasticsearch, Folder, Scenario, elkhound};
+use crate::harness::{Agent, Elasticsearch, Folder, Nginx, Scenario, elkhound};
 
 #[test]
 #[ignore = "needs the rig: make test"]
@@ -65,6 +65,34 @@ fn a_cluster_without_room_is_told_and_its_lines_wait() {
 
     run.elasticsearch.set(LOOKS_AT_DISKS, "false");
     run.assert_exactly_once();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn requests_that_a_proxy_finds_too_large_are_halved_and_a_blocked_index_is_waited_for() {
+    let index = format!("elkhound-blocked-{}", std::process::id());
+    let elasticsearch = Elasticsearch::shared();
+    elasticsearch.create_index(&index, &json!({ "n": { "type": "long" } }));
+    let block = |blocked: bool| {
+        let settings = json!({ "index.blocks.write": blocked });
+        elasticsearch.expect("PUT", &format!("{index}/_settings"), Some(&settings));
+    };
+    block(true);
+    let nginx = Nginx::before(elasticsearch.url(), 40_000);
+    let pipeline = format!(
+        "input {{ generator {{ count => 5000 }} }}\n\
+         output {{ elasticsearch {{ hosts => [\"{}\"] index => \"{index}\" retry_initial_interval => 0.1 retry_max_interval => 1 }} }}\n",
+        nginx.url(),
+    );
+    let mut agent = Agent::new("blocked", &pipeline);
+    agent.start();
+    let said = agent.wait_for_log("cluster_block_exception", Duration::from_secs(60));
+    assert!(said.contains("does not take documents, trying again"), "{said}");
+    block(false);
+    assert!(agent.wait(Duration::from_secs(60)).success());
+    assert_eq!(elasticsearch.count(&index), 5_000);
+    elasticsearch.remove(&index);
+    assert!(nginx.answered(413) > 0, "no request was too large for it");
 }
 
 #[test]
