@@ -102,7 +102,7 @@
 //! Logstash has no such input; this one takes the place of Logspout and of `input { tcp }` or `input { syslog }` behind it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -112,9 +112,8 @@ use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::flow::queue::Queue;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
@@ -153,8 +152,8 @@ mod unproved;
 
 use api::Environment;
 use chunk::{Decode, Layers};
-use cursor::Cursors;
-use files::{Files, Known, handover};
+use cursor::keeping;
+use files::{Files, Known};
 use filters::Filters;
 use follow::Start;
 use hints::Hints;
@@ -461,19 +460,17 @@ impl Input for Docker {
 /// So many fields beside the container's own fit into what its events share.
 const SHARED_FIELDS: usize = 32;
 
-/// How often cursors are written, if they have moved.
-const SAVE: Duration = Duration::from_secs(1);
-
 impl Options {
     async fn run(self, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
         let path = self.cursors;
         let Some(claim) = claim::take(&path, self.round, &stop).await else { return Ok(()) };
-        let opened = spawn_blocking(move || open_cursors(&path)).await.context("the cursors could not be opened")??;
+        let opened =
+            spawn_blocking(move || keeping::open(&path)).await.context("the cursors could not be opened")??;
         let containers = self.stats.map(|stats| Arc::clone(&stats.containers));
         let cursors = Arc::new(opened.counted(containers).claimed(claim));
         // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
         let round = self.round;
-        tokio::spawn(keep(Arc::downgrade(&cursors), round));
+        tokio::spawn(keeping::keep(Arc::downgrade(&cursors), round));
         let hints = self.shape.hints;
         let Self { source, limit, strip_ansi, offsets, rate_limit, start, wanted, shape, .. } = self;
         let describe: Describe = Arc::new(move |host: &Host, container: &Container| layers(&shape, host, container));
@@ -539,50 +536,6 @@ async fn joined(thread: JoinHandle<()>) -> anyhow::Result<()> {
 /// The pauses before whatever asks the engine is tried again.
 fn pauses() -> Backoff {
     Backoff::new(Duration::from_millis(250), Duration::from_secs(10))
-}
-
-fn open_cursors(path: &std::path::Path) -> anyhow::Result<Cursors> {
-    let remedy =
-        || format!("the cursors in {} can't be kept; make path.data a folder that can be written", path.display());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(remedy)?;
-    }
-    let (cursors, damaged) = Cursors::open(path).with_context(remedy)?;
-    if damaged > 0 {
-        let path = path.display().to_string();
-        warn!(
-            path,
-            damaged, "some cursors were damaged; the logs of their containers are read again from the beginning"
-        );
-    }
-    Ok(cursors)
-}
-
-/// Writes cursors for as long as anything can move them, and closes what their reader has left open when no other comes.
-async fn keep(cursors: Weak<Cursors>, round: u64) {
-    let Some(path) = cursors.upgrade().map(|cursors| cursors.path().to_owned()) else { return };
-    save(cursors).await;
-    sleep(handover::UNWANTED).await;
-    handover::close(&path, round);
-}
-
-async fn save(cursors: Weak<Cursors>) {
-    let mut ticks = interval(SAVE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut fails = false;
-    loop {
-        ticks.tick().await;
-        let Some(cursors) = cursors.upgrade() else { return };
-        // A join that fails means that the runtime ends.
-        let Ok(saved) = spawn_blocking(move || cursors.save()).await else { return };
-        match (std::mem::replace(&mut fails, saved.is_err()), saved) {
-            (false, Err(error)) => {
-                warn!(reason = %error, "cursors can't be written; make room in path.data, for after a crash lines are read again from where they were written last");
-            }
-            (true, Ok(())) => info!("cursors can be written again"),
-            _ => {}
-        }
-    }
 }
 
 /// What the events of one container share, by stream.

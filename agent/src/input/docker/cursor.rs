@@ -8,7 +8,7 @@
 //! line costs that container's cursor and no other. A cursor is never ahead of what was acknowledged; being up to a second behind only
 //! means that lines are read again, under the identities they had.
 //!
-//! What it leaves out: when to write; the input calls [`Cursors::save`], and so does the end of [`Cursors`] itself.
+//! What it leaves out: when to write; [`keeping`] calls [`Cursors::save`], and so does the end of [`Cursors`] itself.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -24,6 +24,7 @@ use crate::claim::Claim;
 use crate::files;
 use crate::stats::containers::{About, ContainerStats, Containers};
 
+pub(crate) mod keeping;
 mod written;
 
 use written::Cursor;
