@@ -1,6 +1,10 @@
 //! The answer to a `_bulk` request, trimmed by [`FILTER_PATH`]: whether anything went wrong, and each item's status and error.
 //!
 //! It is read as a stream of tokens: an item becomes an [`Item`] as it comes by, and no tree is made of the answer. Of an item that went well nothing is copied.
+//!
+//! What it leaves out: reading tokens while the bytes still arrive. The client's response hands out its body whole (as bytes, text or JSON) and keeps the one below it, which
+//! has the frames, to itself. Trimmed, an item that went well takes some 55 bytes and one with an error some 250, so that the answer is a fraction of the request it
+//! belongs to, which is in memory as well and counted in the byte budget.
 
 use std::borrow::Cow;
 use std::fmt;
