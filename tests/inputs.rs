@@ -368,7 +368,10 @@ fn tail(log: &Path, sincedb: &Path) -> String {
 
 /// The address that an input or output says it listens on.
 pub(crate) fn address(agent: &mut Agent, said: &str) -> SocketAddr {
-    let line = agent.wait_for_log(said, LIMIT);
+    agent.wait_for_log(said, LIMIT);
+    // That of the last start.
+    let log = agent.log();
+    let line = log.lines().rfind(|line| line.contains(said)).unwrap_or_default();
     let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
     address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in '{line}'"))
 }

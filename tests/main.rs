@@ -34,5 +34,6 @@ mod settings;
 mod setup;
 mod several;
 mod shutdown;
+mod spill;
 mod tidy;
 mod versions;

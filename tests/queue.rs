@@ -17,7 +17,7 @@ use crate::reload::{append, assert_once, file};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-const TCP: &str = "tcp { host => '127.0.0.1' port => 0 }";
+pub(crate) const TCP: &str = "tcp { host => '127.0.0.1' port => 0 }";
 
 /// Prints what it gets.
 const PRINT: &str = "output { stdout { codec => json_lines } }";
@@ -35,8 +35,8 @@ fn queued(name: &str, folder: &Path, pipeline: &str) -> Agent {
         .environment("SHUTDOWN_TIMEOUT", "300ms")
 }
 
-/// What the API of the agent that was started last says of the queue.
-fn on_disk(agent: &Agent) -> Value {
+/// What the API of the agent that was started last says of its pipeline.
+pub(crate) fn pipeline_stats(agent: &Agent) -> Value {
     let log = agent.log();
     let line = log.lines().rfind(|line| line.contains("the monitoring API answers")).unwrap_or_default();
     let Some(address) = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()) else {
@@ -47,7 +47,11 @@ fn on_disk(agent: &Agent) -> Value {
     // The one that has just been started may not have said yet where it answers.
     let answer = run(curl.arg(format!("http://{address}/_node/stats/pipelines/main"))).stdout;
     let stats: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    stats["pipelines"]["main"]["queue"].clone()
+    stats["pipelines"]["main"].clone()
+}
+
+fn on_disk(agent: &Agent) -> Value {
+    pipeline_stats(agent)["queue"].clone()
 }
 
 fn wait_for_events(agent: &mut Agent, events: usize) {
@@ -62,12 +66,12 @@ fn wait_until(agent: &mut Agent, what: &str, enough: impl Fn(u64) -> bool) {
     });
 }
 
-fn send(agent: &mut Agent, lines: &str) {
+pub(crate) fn send(agent: &mut Agent, lines: &str) {
     let mut stream = TcpStream::connect(address(agent, "the tcp input listens")).unwrap();
     stream.write_all(lines.as_bytes()).unwrap();
 }
 
-fn lines(numbers: std::ops::Range<usize>) -> String {
+pub(crate) fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| format!("line {number}\n")).collect()
 }
 

@@ -260,6 +260,14 @@ fn tell_room(gauge: &Gauge) {
     }
 }
 
+/// Whether a queue could be opened in this folder now, which is made when it is not there.
+///
+/// # Errors
+/// Why it can't.
+pub(crate) fn can_open(folder: &Path) -> std::io::Result<()> {
+    Folder::open(folder).map(drop)
+}
+
 /// The bytes that wait in a queue which nobody has open, for one that is not used any more.
 pub(crate) fn left_in(folder: &Path) -> u64 {
     recovery::left_in(folder).unwrap_or_default()
@@ -303,7 +311,9 @@ impl Reader {
     }
 
     fn hand_on(&self, taken: head::Taken) -> bool {
-        let charge = self.queue.budget().charge_blocking(taken.packed.len() + taken.events * EVENT);
+        // The output may hold all of it and let go only when the lane is closed.
+        let bytes = taken.packed.len() + taken.events * EVENT;
+        let Some(charge) = self.queue.budget().charge_until(bytes, || self.is_over()) else { return false };
         if self.is_over() {
             return false;
         }

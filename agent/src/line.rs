@@ -156,6 +156,8 @@ fn make_one(
         number: 0,
         claims: Arc::default(),
         dead_letters: letters,
+        spill: &pipeline.spill,
+        round: shared.ground.round,
     };
     if let Some(set_aside) = world.set_aside() {
         compiled.plan.set_aside(set_aside);
@@ -305,9 +307,11 @@ impl Maker<'_> {
         };
         let mut options = Options::new(plugin, &[kind.options, OUTPUT_OPTIONS], self.diagnostics);
         refuse_workers(&mut options);
-        let output = (kind.build)(&mut options, &output::World { number, ..self.world.clone() });
+        let give_up = self.world.give_up.child_token();
+        let world = output::World { number, give_up: give_up.clone(), ..self.world.clone() };
+        let output = (kind.build)(&mut options, &world).map(|output| (output, give_up));
         let plan = || Plan::passing(Arc::clone(placed), Box::new(report), self.world.set_aside());
-        let output = output.map(|output| output::when_full(&mut options, &placed.id, plan, output));
+        let output = output.map(|output| output::when_full(&mut options, placed, plan, output, self.world));
         options.finish();
         output
     }

@@ -87,11 +87,12 @@ fn print(pipeline: &PipelineSettings, text: &Result<Source, Box<Mistake>>) -> u6
         support_escapes,
         dead_letters,
         queue,
+        spill,
         reloadable,
     } = pipeline;
     let mut hasher = DefaultHasher::new();
-    let settings = (id, workers, batch_size, batch_delay, order, ecs, support_escapes, dead_letters, queue, reloadable);
-    format!("{settings:?}").hash(&mut hasher);
+    let settings = (id, workers, batch_size, batch_delay, order, ecs, support_escapes, reloadable);
+    format!("{settings:?}{dead_letters:?}{queue:?}{spill:?}").hash(&mut hasher);
     match text {
         Ok(source) => {
             source.text().hash(&mut hasher);

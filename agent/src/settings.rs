@@ -99,6 +99,8 @@ pub(crate) struct PipelineSettings {
     pub(crate) dead_letters: Option<dead_letters::Settings>,
     /// Where its events are kept between inputs and workers, if not in memory.
     pub(crate) queue: Option<disk_queue::Settings>,
+    /// Where outputs that spill keep theirs, each in a folder of its own.
+    pub(crate) spill: disk_queue::Settings,
     /// Whether it may be loaded again.
     pub(crate) reloadable: bool,
 }
@@ -310,6 +312,7 @@ fn meant(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<PipelineSett
         support_escapes: layers.is_on("config.support_escapes"),
         dead_letters: layers.is_on("dead_letter_queue.enable").then(|| dead_letters(layers)),
         queue: queue::read(layers, mistakes),
+        spill: queue::of_outputs(layers),
         reloadable: layers.is_on("pipeline.reloadable"),
     })
 }

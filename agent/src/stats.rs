@@ -244,12 +244,14 @@ pub(crate) struct OutputStats {
     pub(crate) delivery: OnceLock<Arc<Delivery>>,
     /// Events that it did not get, where it may drop some.
     pub(crate) dropped: OnceLock<Arc<AtomicU64>>,
+    /// What waits for it on disk, where it spills.
+    pub(crate) spilled: OnceLock<Arc<Gauge>>,
 }
 
 impl OutputStats {
     fn new(named: &Named) -> Self {
         let Named { id, name } = named.clone();
-        Self { id, name, delivery: OnceLock::new(), dropped: OnceLock::new() }
+        Self { id, name, delivery: OnceLock::new(), dropped: OnceLock::new(), spilled: OnceLock::new() }
     }
 }
 

@@ -57,6 +57,10 @@ const METRICS: &[Row] = &[
     ("elkhound_input_events_total", Counter, "Events that an input has handed on."),
     ("elkhound_input_wait_seconds_total", Counter, "Time that an input has waited for room."),
     ("elkhound_output_blocked", Gauge, "1 while documents are not taken."),
+    ("elkhound_output_disk_queue_bytes", Gauge, "Bytes of the queue on disk of an output with `when_full => spill`."),
+    ("elkhound_output_disk_queue_events", Gauge, "Events that wait there."),
+    ("elkhound_output_disk_queue_lost_events_total", Counter, "Events there that damage has cost."),
+    ("elkhound_output_disk_queue_max_bytes", Gauge, "How large that queue may become."),
     ("elkhound_output_documents_total", Counter, "Documents by what became of them: indexed, refused, retried."),
     (
         "elkhound_output_dropped_events_total",
@@ -213,6 +217,12 @@ fn of_output(pipeline: &PipelineStats, at: usize, output: &OutputStats, labels: 
     if let Some(dropped) = output.dropped.get() {
         samples.count("elkhound_output_dropped_events_total", &own, read(dropped));
     }
+    if let Some(disk) = output.spilled.get() {
+        samples.count("elkhound_output_disk_queue_bytes", &own, read(&disk.bytes));
+        samples.count("elkhound_output_disk_queue_events", &own, read(&disk.events));
+        samples.count("elkhound_output_disk_queue_lost_events_total", &own, read(&disk.lost));
+        samples.count("elkhound_output_disk_queue_max_bytes", &own, disk.settings.limits.bytes);
+    }
     let Some(delivery) = output.delivery.get() else { return };
     samples.add("elkhound_output_blocked", &own, flag(delivery.trouble().is_some()));
     let documents = [("indexed", &delivery.indexed), ("refused", &delivery.refused), ("retried", &delivery.again)];
@@ -322,6 +332,8 @@ mod tests {
         delivery.answered(200);
         delivery.items([429].into_iter());
         pipeline.outputs[0].dropped.set(std::sync::Arc::new(3.into())).unwrap();
+        let disk = crate::api::testing::disk(std::path::Path::new("spill"));
+        assert!(pipeline.outputs[0].spilled.set(std::sync::Arc::new(disk)).is_ok());
         let text = written(&state);
         for (name, _, _) in METRICS {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");

@@ -256,6 +256,9 @@ fn output(pipeline: &PipelineStats, at: usize, output: &OutputStats) -> Value {
     if let Some(dropped) = output.dropped.get() {
         shown["events"]["dropped"] = read(dropped).into();
     }
+    if let Some(disk) = output.spilled.get() {
+        shown["queue"] = disk_queue(disk);
+    }
     if let Some(delivery) = output.delivery.get() {
         shown["documents"] = documents(delivery);
         shown["bulk_requests"] = requests(delivery);

@@ -79,6 +79,7 @@ fn pipeline(stats: &Stats, disk: Option<Arc<Gauge>>) -> PipelineStats {
         support_escapes: false,
         dead_letters: None,
         queue: None,
+        spill: self::disk(Path::new("spill")).settings,
         reloadable: true,
     };
     let letters = DeadLetterMeter::new(1 << 30, "drop_newer");

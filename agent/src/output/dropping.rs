@@ -15,23 +15,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::event::stored::{Mark, Pack, unpack};
 use elkhound_pipeline::flow::budget::{Budget, EVENT};
-use elkhound_pipeline::flow::meter::{FlowMeter, add, read};
-use elkhound_pipeline::flow::queue::{Chunk, Lane, Order, Queue, queue};
+use elkhound_pipeline::flow::meter::{add, read};
+use elkhound_pipeline::flow::queue::{Chunk, Order, Queue, queue};
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
-use elkhound_pipeline::flow::worker::{Worker, Writer};
+use elkhound_pipeline::flow::worker::Writer;
 use elkhound_pipeline::plan::Plan;
-use tokio::task::spawn_blocking;
 use tracing::{error, warn};
 
 use super::Output;
+use super::apart::Apart;
 use super::elasticsearch::{Order as SetUpOrder, SettingUp};
-use crate::clock;
 use crate::finding::Examination;
 use crate::limit::Limit;
 use crate::stats::OutputStats;
@@ -45,20 +43,12 @@ const FRAME: usize = 64 << 10;
 /// How long a frame that is not full waits while another one does.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many events the output's thread takes up at a time.
-const BATCH: usize = 125;
-
 /// The output, with the room before it.
 pub(super) struct Dropping {
     /// What the log calls it.
     name: String,
-    inner: Box<dyn Output>,
-    /// All events go to it; taken when it starts.
-    plan: Option<Plan>,
+    apart: Apart,
     queue: Queue,
-    /// Taken when it starts.
-    lane: Option<Lane>,
-    thread: Option<JoinHandle<()>>,
     lost: Arc<Lost>,
 }
 
@@ -73,7 +63,8 @@ impl Dropping {
     /// Room before `inner`, which the log calls `name`, and which is all that `plan` leads to.
     pub(super) fn new(name: String, inner: Box<dyn Output>, plan: Plan) -> Self {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(ROOM));
-        Self { name, inner, plan: Some(plan), queue, lane: lanes.pop(), thread: None, lost: Arc::new(Lost::new()) }
+        let apart = Apart::new(name.clone(), inner, plan, lanes.remove(0));
+        Self { name, apart, queue, lost: Arc::new(Lost::new()) }
     }
 }
 
@@ -81,35 +72,19 @@ impl Output for Dropping {
     fn observe(&mut self, stats: &OutputStats) {
         // It is shown once, before the start.
         let _once = stats.dropped.set(Arc::clone(&self.lost.dropped));
-        self.inner.observe(stats);
+        self.apart.inner.observe(stats);
     }
 
     fn examine(&self) -> Examination<'_> {
-        self.inner.examine()
+        self.apart.inner.examine()
     }
 
     fn set_up<'a>(&'a self, order: &'a SetUpOrder) -> SettingUp<'a> {
-        self.inner.set_up(order)
+        self.apart.inner.set_up(order)
     }
 
     fn start(&mut self) {
-        self.inner.start();
-        let (Some(lane), Some(plan)) = (self.lane.take(), self.plan.take()) else { return };
-        let worker = Worker {
-            lane,
-            plan: Arc::new(plan),
-            writers: vec![self.inner.writer()],
-            batch_size: BATCH,
-            batch_delay: Duration::ZERO,
-            clock: clock::now,
-            meter: Arc::new(FlowMeter::new(1)),
-        };
-        match thread::Builder::new().name("output".into()).spawn(|| worker.run()) {
-            Ok(thread) => self.thread = Some(thread),
-            Err(error) => {
-                error!(output = self.name, reason = %error, "an output's thread could not be started; all its events are dropped");
-            }
-        }
+        self.apart.start();
     }
 
     fn writer(&mut self) -> Box<dyn Writer> {
@@ -118,19 +93,12 @@ impl Output for Dropping {
     }
 
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Self { name, inner, queue, thread, lost, .. } = *self;
+        let Self { name, apart, queue, lost } = *self;
         let before = read(&lost.dropped);
         // The thread ends when it has worked off what waits.
         drop(queue);
         Box::pin(async move {
-            let joined = spawn_blocking(move || thread.map(JoinHandle::join)).await;
-            if !matches!(joined, Ok(None | Some(Ok(())))) {
-                error!(
-                    output = name,
-                    "an output's thread ended by a panic, which is a defect of elkhound; what waited is lost"
-                );
-            }
-            inner.close().await;
+            apart.close().await;
             let left = read(&lost.dropped) - before;
             if left > 0 {
                 warn!(
@@ -267,61 +235,8 @@ impl Ledger for Lost {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use elkhound_pipeline::value::Value;
-
+    use super::super::testing::{Gate, event};
     use super::*;
-
-    /// Takes what it is allowed to, and writes it down.
-    #[derive(Clone, Default)]
-    struct Gate {
-        open: Arc<std::sync::atomic::AtomicBool>,
-        taken: Arc<Mutex<Vec<i64>>>,
-        gives_up: bool,
-    }
-
-    impl Gate {
-        fn opens(&self) {
-            self.open.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-
-        fn taken(&self) -> Vec<i64> {
-            self.taken.lock().unwrap().clone()
-        }
-    }
-
-    impl Output for Gate {
-        fn writer(&mut self) -> Box<dyn Writer> {
-            Box::new(self.clone())
-        }
-
-        fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-            Box::pin(std::future::ready(()))
-        }
-    }
-
-    impl Writer for Gate {
-        fn write(&mut self, event: &Event, receipt: &mut Option<Receipt>) {
-            if self.gives_up {
-                return drop(receipt.take());
-            }
-            while !self.open.load(std::sync::atomic::Ordering::Relaxed) {
-                thread::yield_now();
-            }
-            let Some(Value::Integer(number)) = event.field("n") else { panic!("it was written with one") };
-            self.taken.lock().unwrap().push(*number);
-            receipt.take().into_iter().for_each(Receipt::acknowledge);
-        }
-
-        fn take_back(&mut self) {}
-
-        fn tick(&mut self, _now: Instant) -> Option<Instant> {
-            None
-        }
-
-        fn finish(&mut self) {}
-    }
 
     #[derive(Default)]
     struct Settled(AtomicU64);
@@ -336,13 +251,6 @@ mod tests {
         }
     }
 
-    fn event(number: i64, text: usize) -> Event {
-        let mut event = Event::default();
-        event.set_field("n".into(), number.into());
-        event.set_field("message".into(), "x".repeat(text).into());
-        event
-    }
-
     fn started(gate: &Gate) -> (Dropping, Box<dyn Writer>, Arc<AtomicU64>) {
         let plan = Plan::passing(Arc::default(), Box::new(|_| {}), None);
         let mut output = Dropping::new("gate".into(), Box::new(gate.clone()), plan);
@@ -353,8 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_output_that_keeps_up_gets_all_in_order() {
-        let gate = Gate::default();
-        gate.opens();
+        let gate = Gate::open();
         let (output, mut writer, dropped) = started(&gate);
         for number in 0..1_000 {
             writer.write(&event(number, 100), &mut None);
@@ -391,7 +298,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_output_gives_up_is_counted() {
-        let gate = Gate { gives_up: true, ..Gate::default() };
+        let gate = Gate::default();
+        gate.give_up.cancel();
         let (output, mut writer, dropped) = started(&gate);
         (0..7).for_each(|number| writer.write(&event(number, 10), &mut None));
         writer.finish();

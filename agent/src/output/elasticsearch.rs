@@ -43,8 +43,9 @@
 //!
 //! `when_full`, an option of every output, says what happens then: `block` (default) has the whole pipeline wait, and nothing is lost. `drop_newest` is for an output
 //! that may miss events, beside one that may not: 4 MiB of them wait for it in memory, further ones are dropped, told in the log and counted, and the other
-//! outputs go on. It takes no part in receipts: what waits there when elkhound is killed is lost. To have them wait on disk put the output in a pipeline
-//! of its own with `queue.type: persisted`, and send to that with a `pipeline` output.
+//! outputs go on. It takes no part in receipts: what waits there when elkhound is killed is lost. `spill` loses nothing and holds nothing up: the output's events go through a
+//! queue on disk of its own, where they are safe, and from there to the output. It needs an `id`, which names its folder in `path.queue`; `queue.max_bytes` and
+//! `queue.checkpoint.*` hold for it (a queue that is full blocks), and what is not delivered five seconds after the end of its pipeline stays on disk until the next start.
 //!
 //! ## One event to several outputs
 //!

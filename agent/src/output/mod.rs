@@ -3,27 +3,32 @@
 //! An output has two halves. Its writers, one for each worker, encode events on the worker's thread and close batches by size
 //! or age ([`Writer`]). The output itself lives on the runtime, takes closed batches over a bounded channel, and
 //! acknowledges receipts. When it can't take more, the channel is full, the writer blocks, and with it the worker; `when_full` can put
-//! a room before it that drops instead.
+//! a room before it that drops instead, or a disk.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use elkhound_config::options::{OptionKind, OptionSpec, Options};
 use elkhound_pipeline::flow::worker::Writer;
-use elkhound_pipeline::plan::{Plan, SetAside};
+use elkhound_pipeline::plan::{PlacedOutput, Plan, SetAside};
 use elkhound_pipeline::setup::Setup;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::dropping::Dropping;
 use self::elasticsearch::{Order, SettingUp};
+use self::spilling::{Ground, Spilling};
 use crate::bus::Bus;
 use crate::dead_letters::{self, DeadLetters};
+use crate::disk_queue;
 use crate::finding::Examination;
+use crate::line::folder_name;
 use crate::option::{option, required};
 use crate::stats::OutputStats;
 
+mod apart;
 mod batches;
 mod dropping;
 pub(crate) mod elasticsearch;
@@ -31,8 +36,11 @@ mod file;
 mod null;
 pub(crate) mod pipeline;
 mod retry;
+mod spilling;
 pub(crate) mod stdout;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod udp;
 
 /// An output, made from its place in the pipeline file. Making it opens and starts nothing, for `-t` makes all of them.
@@ -82,6 +90,10 @@ pub(crate) struct World<'a> {
     pub(crate) claims: Arc<elasticsearch::Claims>,
     /// Where events go that are refused for good, when the settings say so.
     pub(crate) dead_letters: Option<Arc<DeadLetters>>,
+    /// Where outputs that spill keep their events, each in a folder of its own.
+    pub(crate) spill: &'a disk_queue::Settings,
+    /// How often pipelines were loaded before.
+    pub(crate) round: u64,
 }
 
 impl World<'_> {
@@ -113,24 +125,46 @@ pub(crate) const WHEN_FULL: OptionSpec = option(
     "when_full",
     OptionKind::OneOf(&["block", "drop_newest", "spill"]),
     "block",
-    "while the output takes nothing: all of the pipeline waits, or its new events are dropped",
+    "while the output takes nothing: all of the pipeline waits, or its new events are dropped, or its events wait on disk",
 );
 
-/// Puts what `when_full` asks for before an output that the log calls `name`; `plan` makes one that leads to that output alone.
+/// Puts what `when_full` asks for before the output at `placed`. `plan` makes one that leads to that output alone; the output was made to give up on `leave`, which is
+/// cancelled with that of `world` at the latest.
 pub(crate) fn when_full(
     options: &mut Options<'_>,
-    name: &str,
+    placed: &PlacedOutput,
     plan: impl FnOnce() -> Plan,
-    output: Box<dyn Output>,
+    (output, leave): (Box<dyn Output>, CancellationToken),
+    world: &World<'_>,
 ) -> Box<dyn Output> {
+    let queue =
+        disk_queue::Settings { folder: world.spill.folder.join(folder_name(&placed.id)), ..world.spill.clone() };
+    let name = placed.id.clone();
     match options.text_or("when_full", "block").as_str() {
-        "drop_newest" => Box::new(Dropping::new(name.to_owned(), output, plan())),
-        "spill" => {
-            let remedy = "put the output in a pipeline of its own with `queue.type: persisted`, and `pipeline { send_to => … }` in its place here; or write `drop_newest`";
-            options.fail("when_full", "an output has no disk of its own to spill to", remedy);
+        "drop_newest" => Box::new(Dropping::new(name, output, plan())),
+        "spill" if !options.was_set("id") => {
+            let help = "give it an `id`, by which its events are found again after a restart, also when outputs have come or gone";
+            options.fail("when_full", "an output without a name has no place on disk", help);
             output
         }
-        _ => output,
+        "spill" => {
+            let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
+            let ground = Ground { name, queue, round: world.round, runtime, give_up, leave };
+            Box::new(Spilling::new(output, plan(), ground))
+        }
+        _ => {
+            warn_of_left(options, &queue.folder);
+            output
+        }
+    }
+}
+
+/// Events that wait on disk for an output that does not spill any more.
+fn warn_of_left(options: &mut Options<'_>, folder: &Path) {
+    let bytes = if options.was_set("id") { disk_queue::left_in(folder) } else { 0 };
+    if bytes > 0 {
+        let message = format!("{} holds {bytes} bytes of events for this output, which stay there", folder.display());
+        options.warn("id", &message, "write `when_full => spill` to have them delivered, or remove the folder");
     }
 }
 

@@ -32,7 +32,7 @@
 //!
 //! ## On failure
 //!
-//! As a client: while the server can't be reached or takes nothing, events wait, and the pipeline with them; `when_full => drop_newest`, an option of every
+//! As a client: while the server can't be reached or takes nothing, events wait, and the pipeline with them; `when_full => drop_newest` or `spill`, an option of every
 //! output, has its new events dropped and counted instead, once 4 MiB of them wait, while the other outputs go on. TCP does not tell what a server has read
 //! before its connection was lost. So what it may not have read is sent again over the next one: all that its kernel had not acknowledged, and, when
 //! it has reset the connection, the last 12 MiB. Some events may come twice; none is missed. What was sent when elkhound itself ends, and

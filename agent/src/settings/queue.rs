@@ -15,19 +15,30 @@ pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Se
         mistakes.extend(left(layers, &folder));
         return None;
     }
+    let limits = limits(layers);
+    mistakes.extend(too_small(layers, &limits));
+    Some(Settings { folder, limits, drain: layers.is_on("queue.drain") })
+}
+
+/// The queues of outputs that spill, each of which has a folder in this one. What the settings say of queues holds for each of them.
+pub(super) fn of_outputs(layers: Layers<'_>) -> Settings {
+    // No pipeline is called so: dots of their names are written otherwise.
+    let name = format!("{}.outputs", folder_name(layers.value("pipeline.id").unwrap_or_default()));
+    Settings { folder: folder(layers).join(name), limits: limits(layers), drain: false }
+}
+
+fn limits(layers: Layers<'_>) -> Limits {
     let size = |name: &str, default: u64| layers.value(name).and_then(table::size).unwrap_or(default);
     let number = |name: &str| layers.number(name).unwrap_or_default() as u64;
     let interval = number("queue.checkpoint.interval");
-    let limits = Limits {
+    Limits {
         page: size("queue.page_capacity", 64 << 20),
         bytes: size("queue.max_bytes", 1 << 30),
         events: number("queue.max_events"),
         acks: number("queue.checkpoint.acks"),
         writes: number("queue.checkpoint.writes"),
         interval: (interval > 0).then(|| Duration::from_millis(interval)),
-    };
-    mistakes.extend(too_small(layers, &limits));
-    Some(Settings { folder, limits, drain: layers.is_on("queue.drain") })
+    }
 }
 
 /// The folder of all queues.

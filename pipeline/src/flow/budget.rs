@@ -9,11 +9,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The unit in which bytes are counted: small enough not to matter, large enough that a budget of 1 TiB fits 32 bits.
 const UNIT: usize = 1024;
+
+/// How often somebody who waits looks whether it is over.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What an event costs in memory beside its text, in bytes; measured generously. Inputs charge it for each event.
 pub const EVENT: usize = 512;
@@ -65,7 +69,12 @@ impl Budget {
 
     /// The same for a thread that is not part of a runtime; blocks it.
     pub fn charge_blocking(&self, bytes: usize) -> Charge {
-        block_on(self.charge(bytes))
+        block_on(self.charge(bytes), None, || false).expect("it waits for ever")
+    }
+
+    /// The same until `is_over`, which is looked at every [`LOOK`]; nothing then.
+    pub fn charge_until(&self, bytes: usize, is_over: impl Fn() -> bool) -> Option<Charge> {
+        block_on(self.charge(bytes), Some(LOOK), is_over)
     }
 }
 
@@ -83,14 +92,16 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+/// Polls until there is something, or `is_over`, which is asked at every `look`.
+fn block_on<F: Future>(future: F, look: Option<Duration>, is_over: impl Fn() -> bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if is_over() => return None,
+            Poll::Pending => look.map_or_else(thread::park, thread::park_timeout),
         }
     }
 }
@@ -107,6 +118,16 @@ mod tests {
         let other = thread::spawn(move || drop(waiting.charge_blocking(5 * UNIT)));
         drop(first);
         other.join().unwrap();
+        assert_eq!(budget.left(), budget.bytes());
+    }
+
+    #[test]
+    fn who_waits_may_have_enough_of_it() {
+        let budget = Budget::new(10 * UNIT);
+        let all = budget.charge_blocking(10 * UNIT);
+        assert!(budget.charge_until(UNIT, || true).is_none());
+        drop(all);
+        assert!(budget.charge_until(10 * UNIT, || true).is_some(), "what is free is had at once");
         assert_eq!(budget.left(), budget.bytes());
     }
 
