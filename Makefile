@@ -6,7 +6,7 @@ RIG := tests/rig
 STATIC := $(shell uname -m)-unknown-linux-gnu
 STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale many rotation short-lived lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale many rotation short-lived ids lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ rotation: build ## set what arrives of logs that Docker rotates beside what a pl
 
 short-lived: build ## count what arrives of containers that live for a moment, beside what the peers were measured to lose
 	@$(RIG)/short-lived
+
+ids: toolchain ## measure what it costs Elasticsearch that documents come with an _id; DOCS=1000000 RUNS=6 for more
+	@benches/compare/ids
 
 small: build ## measure start, idle and latency on a quiet host; ARGS="60" measures each for 60 seconds
 	cargo run --release -q -p elkhound --example bench-small -- $${CARGO_TARGET_DIR:-target}/release/elkhound $(ARGS)
