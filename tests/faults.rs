@@ -128,6 +128,8 @@ impl Stage {
 
     fn scenario(&self, seed: u64) -> Scenario {
         let url = format!("http://{}:{}", Names::NAME, self.proxy.address().port());
+        // Every third agent has its events wait on disk, which is the one that is filled.
+        let spills = if seed.is_multiple_of(3) { " id => es when_full => spill" } else { "" };
         let scenario = Scenario::new(&format!("faults-{seed}"))
             .engine(&self.engine)
             .names(&self.names)
@@ -139,7 +141,9 @@ impl Stage {
             .option("--log-opt=max-file=100")
             .environment("CONFIG_RELOAD_AUTOMATIC", "true")
             .environment("CONFIG_RELOAD_INTERVAL", "100ms")
-            .through(url, OUTPUT);
+            .environment("QUEUE_PAGE_CAPACITY", "128kb")
+            .environment("QUEUE_MAX_BYTES", "1mb")
+            .through(url, &format!("{OUTPUT}{spills}"));
         let clock = self.clock.environment();
         clock.iter().fold(scenario, |scenario, (name, value)| scenario.environment(name, &value.to_string_lossy()))
     }

@@ -67,6 +67,7 @@ fn an_output_that_spills_holds_up_no_other_and_gets_all_after_a_reload_a_kill_an
     send(&mut agent, &lines(30_000..30_100));
     wait_for_spilled(&mut agent, 30_100);
     assert!(agent.stop(LIMIT).success());
+    assert!(agent.log().contains("an output has not taken stays on disk"));
 
     let left = pipeline("stdout { id => later }");
     let said = elkhound(&["-t", "--path.data", agent.data().to_str().unwrap(), "-e", &left], "").stderr;

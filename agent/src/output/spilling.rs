@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use elkhound_pipeline::event::Event;
+use elkhound_pipeline::flow::meter::read;
 use elkhound_pipeline::flow::queue::{Order, Queue};
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
@@ -27,7 +28,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, info};
 
 use super::Output;
 use super::apart::Apart;
@@ -66,6 +67,7 @@ pub(super) struct Ground {
 
 /// The output, with the disk before it.
 pub(super) struct Spilling {
+    name: String,
     apart: Apart,
     queue: Queue,
     gauge: Arc<Gauge>,
@@ -79,9 +81,10 @@ impl Spilling {
     /// A queue on disk before `inner`, which is all that `plan` leads to; nothing is opened.
     pub(super) fn new(inner: Box<dyn Output>, plan: Plan, ground: Ground) -> Self {
         let (queue, mut lanes, disk) = DiskQueue::new(&ground.queue, (1, Order::Free), ROOM, ground.round);
-        let apart = Apart::new(ground.name.clone(), inner, plan, lanes.remove(0));
+        let name = ground.name.clone();
+        let apart = Apart::new(name.clone(), inner, plan, lanes.remove(0));
         let (gauge, leave) = (disk.gauge(), ground.leave.clone());
-        Self { apart, queue, gauge, waiting: Some((disk, ground)), leave, running: None }
+        Self { name, apart, queue, gauge, waiting: Some((disk, ground)), leave, running: None }
     }
 }
 
@@ -112,7 +115,7 @@ impl Output for Spilling {
     }
 
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Self { apart, queue, leave, running, .. } = *self;
+        let Self { name, apart, queue, gauge, leave, running, .. } = *self;
         drop(queue);
         Box::pin(async move {
             let all = async {
@@ -126,6 +129,14 @@ impl Output for Spilling {
             if timeout(GRACE, &mut all).await.is_err() {
                 leave.cancel();
                 all.await;
+            }
+            let left = read(&gauge.events);
+            if left > 0 {
+                info!(
+                    output = name,
+                    events = left,
+                    "what an output has not taken stays on disk, and is delivered after the next start"
+                );
             }
         })
     }
@@ -187,7 +198,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::thread;
 
-    use elkhound_pipeline::flow::meter::{add, read};
+    use elkhound_pipeline::flow::meter::add;
     use elkhound_pipeline::flow::receipt::Ledger;
 
     use super::super::testing::{Gate, event};
