@@ -9,7 +9,8 @@
 //! | `/_node/logging`, `/_node/logging/reset` | what is logged; `PUT` changes it |
 //! | `/metrics` | for Prometheus |
 //! | `/live`, `/ready` | 200, or 503 with the reason; `/health` is Logspout's |
-//! | `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…`, `/routes` | containers' lines as they are read; also by a WebSocket |
+//! | `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…` | containers' lines as they are read; also by a WebSocket |
+//! | `/routes`, `/routes/PIPELINE/OUTPUT` | where events go, as Logspout has it; who would change that is told what to write |
 //!
 //! What it promises: whoever asks can't cost more than [`CONNECTIONS`] connections with small requests, each of which ends in time; and
 //! shipping never waits for it. Lines and rejected documents are shown only to who is on this host or has logged in.
@@ -53,6 +54,7 @@ mod node;
 mod node_stats;
 mod page;
 mod query;
+mod routes;
 #[cfg(test)]
 mod testing;
 mod websocket;
@@ -300,6 +302,9 @@ fn is_same(given: &[u8], expected: &[u8]) -> bool {
 
 async fn answer(state: &State, asked: &Asked, body: &Bytes) -> Answer {
     let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
+    if let ["routes", ref id @ ..] = parts[..] {
+        return routes::routes(state, asked, id);
+    }
     if asked.method == Method::PUT || asked.method == Method::POST {
         return match parts[..] {
             ["_node", "logging"] => change_logging(asked, body),
@@ -318,7 +323,6 @@ async fn answer(state: &State, asked: &Asked, body: &Bytes) -> Answer {
         ["metrics"] => answer::text(StatusCode::OK, metrics::KIND, metrics::written(state)),
         ["live" | "health"] => answer::text(StatusCode::OK, answer::PLAIN, "elkhound is alive\n"),
         ["ready"] => ready(state),
-        ["routes"] => routes(state, asked),
         ["logs", ..] => lines(state, asked),
         _ => answer::not_found(&asked.path),
     }
@@ -434,19 +438,6 @@ async fn hot_threads(state: &State, asked: &Asked) -> Answer {
         .collect();
     let time = crate::clock::now().to_string();
     document(state, asked, json!({ "hot_threads": { "time": time, "busiest_threads": shown.len(), "threads": shown } }))
-}
-
-/// Where events go, as Logspout lists its routes; it can't be changed here.
-fn routes(state: &State, asked: &Asked) -> Answer {
-    let route = |pipeline: &Arc<crate::stats::PipelineStats>| {
-        let outputs = pipeline
-            .outputs
-            .iter()
-            .map(|output| json!({ "id": format!("{}/{}", pipeline.id, output.id), "adapter": output.name }));
-        outputs.collect::<Vec<_>>()
-    };
-    let routes: Vec<Value> = state.stats.pipelines().iter().flat_map(route).collect();
-    answer::json(StatusCode::OK, &routes.into(), asked.query.is_set("pretty"))
 }
 
 fn lines(state: &State, asked: &Asked) -> Answer {

@@ -99,9 +99,18 @@ pub(crate) fn disk(folder: &Path) -> Gauge {
 
 /// Asks for a path; the status and the body of the answer.
 pub(crate) async fn get(state: &State, path: &str, accept: &str) -> (u16, String) {
+    told(state, Method::GET, path, accept).await
+}
+
+/// The status and the body of the answer to any request.
+pub(crate) async fn ask(state: &State, method: Method, path: &str) -> (u16, String) {
+    told(state, method, path, "").await
+}
+
+async fn told(state: &State, method: Method, path: &str, accept: &str) -> (u16, String) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let asked = Asked {
-        method: Method::GET,
+        method,
         path: path.into(),
         query: Query::parse(query),
         accept: accept.into(),
