@@ -104,6 +104,11 @@ impl Budget {
         Budget { steps }
     }
 
+    /// How many steps.
+    pub const fn steps(self) -> u64 {
+        self.steps
+    }
+
     /// About so many milliseconds; the clock is not read, so a loaded machine takes longer.
     pub const fn from_millis(millis: u64) -> Budget {
         Budget { steps: millis.saturating_mul(Self::STEPS_PER_MILLI) }

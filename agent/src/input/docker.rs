@@ -71,7 +71,8 @@
 //!   a document that names one which is not there is refused.
 //! - `enabled`: see below.
 //!
-//! A container is not trusted: a pattern that costs too much does not match (nor does it leave a line out), and no label names a file, an output or code. What can't be
+//! A container is not trusted: a pattern that costs too much does not match (nor does it leave a line out), patterns that cost more than a tenth of a core match
+//! nothing until a second is over, and no label names a file, an output or code. What can't be
 //! heeded, such as `module` and `processors`, is said once for each container.
 //!
 //! ## Left out
@@ -140,6 +141,7 @@ mod metadata;
 mod multiline;
 mod object;
 mod partial;
+mod patience;
 mod picks;
 mod place;
 pub(in crate::input) mod position;
@@ -549,7 +551,7 @@ fn layers(shape: &Shape, host: &Host, container: &Container) -> Layers {
         shape.decoration.apply(&mut event);
         Arc::new(Layer::new(std::mem::take(event.fields_mut())))
     });
-    let hints = if shape.hints { Hints::read(&container.labels, 0).0 } else { Hints::default() };
+    let hints = if shape.hints { Hints::read(&container.name, &container.labels, 0).0 } else { Hints::default() };
     let decode = match hints.json {
         Some(json) => Decode::Hinted(Arc::new(json)),
         None if shape.logspout.as_ref().is_some_and(|logspout| logspout.decodes(container)) => Decode::Fields,

@@ -80,6 +80,11 @@ impl Scratch {
         Self::default()
     }
 
+    /// The steps of all matches so far.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
     /// Byte range of group `i` in the last successful `captures_at`, or `None` when it did not take part.
     pub fn group(&self, i: usize) -> Option<(usize, usize)> {
         let pair = self.slots.get(2 * i..2 * i + 2)?;

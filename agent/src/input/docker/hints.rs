@@ -75,7 +75,7 @@ pub(crate) struct Json {
 impl Hints {
     /// What the container of this name asks for by its labels; what can't be heeded is said.
     pub(crate) fn of(container: &str, labels: &BTreeMap<String, String>, max_bytes: usize) -> Self {
-        let (hints, said) = Self::read(labels, max_bytes);
+        let (hints, said) = Self::read(container, labels, max_bytes);
         for hint in said {
             warn!(container, hint, "a hint of this container can't be heeded");
         }
@@ -83,7 +83,7 @@ impl Hints {
     }
 
     /// Reads the labels, and what to say about those that can't be heeded. An event has at most `max_bytes`.
-    pub(crate) fn read(labels: &BTreeMap<String, String>, max_bytes: usize) -> (Self, Vec<String>) {
+    pub(crate) fn read(container: &str, labels: &BTreeMap<String, String>, max_bytes: usize) -> (Self, Vec<String>) {
         let mut said = Vec::new();
         let value = |name: &str| labels.get(&format!("{PREFIX}{name}")).map(|value| value.trim());
         for (name, instead) in UNKNOWN {
@@ -98,10 +98,10 @@ impl Hints {
             }
         }
         let multiline = match value("multiline.pattern") {
-            Some(pattern) => rule(pattern, value, max_bytes, &mut said).map(Arc::new),
+            Some(pattern) => rule(pattern, value, max_bytes, container, &mut said).map(Arc::new),
             None => None,
         };
-        let picks = picks(value, &mut said).map(Arc::new);
+        let picks = picks(value, container, &mut said).map(Arc::new);
         let pipeline = value("pipeline").and_then(|name| pipeline(name, &mut said));
         (Self { multiline, json: json(value), picks, pipeline }, said)
     }
@@ -119,7 +119,7 @@ fn pipeline(name: &str, said: &mut Vec<String>) -> Option<String> {
     None
 }
 
-fn picks<'a>(value: impl Fn(&str) -> Option<&'a str>, said: &mut Vec<String>) -> Option<Picks> {
+fn picks<'a>(value: impl Fn(&str) -> Option<&'a str>, container: &str, said: &mut Vec<String>) -> Option<Picks> {
     let lists = ["include_lines", "exclude_lines"].map(value);
     if lists.iter().flatten().any(|list| list.len() > PATTERN) {
         said.push(format!(
@@ -128,7 +128,7 @@ fn picks<'a>(value: impl Fn(&str) -> Option<&'a str>, said: &mut Vec<String>) ->
         return None;
     }
     let [include, exclude] = lists;
-    Picks::of(include, exclude).unwrap_or_else(|(name, reason)| {
+    Picks::of(container, include, exclude).unwrap_or_else(|(name, reason)| {
         said.push(format!("{PREFIX}{name} can't be read: {reason}; no line is left out"));
         None
     })
@@ -138,6 +138,7 @@ fn rule<'a>(
     pattern: &str,
     value: impl Fn(&str) -> Option<&'a str>,
     max_bytes: usize,
+    container: &str,
     said: &mut Vec<String>,
 ) -> Option<Rule> {
     if pattern.len() > PATTERN {
@@ -171,7 +172,8 @@ fn rule<'a>(
         }
     }
     let negate = is_true(value("multiline.negate"));
-    Some(Rule { pattern: Arc::new(pattern), negate, before, max_lines: lines, max_bytes, timeout })
+    let pattern = Arc::new(pattern);
+    Some(Rule { pattern, negate, before, max_lines: lines, max_bytes, timeout, container: container.into() })
 }
 
 /// Any of the labels asks for it.
@@ -210,7 +212,7 @@ mod tests {
 
     fn read(labels: &[(&str, &str)]) -> (Hints, Vec<String>) {
         let labels = labels.iter().map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned())).collect();
-        Hints::read(&labels, 1 << 20)
+        Hints::read("web", &labels, 1 << 20)
     }
 
     #[test]

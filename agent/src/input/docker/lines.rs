@@ -319,7 +319,8 @@ mod tests {
     fn joined_lines_are_one_and_their_mark_is_the_last_of_them() {
         let pattern = Arc::new(elkhound_pipeline::regex::Regex::new("^ ", Default::default()).unwrap());
         let timeout = std::time::Duration::from_secs(5);
-        let rule = Rule { pattern, negate: false, before: false, max_lines: 9, max_bytes: 99, timeout };
+        let rule =
+            Rule { pattern, negate: false, before: false, max_lines: 9, max_bytes: 99, timeout, container: "".into() };
         let mut lines = Lines::new(false, Some(Arc::new(rule)));
         for (nanos, text) in ["one", " more", "two"].into_iter().enumerate() {
             let position = Position { nanos: nanos as i64, ordinal: 0 };

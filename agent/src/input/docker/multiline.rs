@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use elkhound_pipeline::regex::{Budget, Regex, Scratch};
 
+use super::patience::Patience;
 use super::position::{Position, Stream};
 
 /// How lines are joined.
@@ -28,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) max_bytes: usize,
     /// How much later a line may come.
     pub(crate) timeout: Duration,
+    /// The container whose rule it is.
+    pub(crate) container: Arc<str>,
 }
 
 /// What one match may cost: the pattern is the container's, and must not delay others.
@@ -37,6 +40,7 @@ const BUDGET: Budget = Budget::from_millis(20);
 pub(crate) struct Multiline {
     rule: Arc<Rule>,
     scratch: Box<Scratch>,
+    patience: Patience,
     held: [Option<Joined>; 2],
     taken: u64,
 }
@@ -73,7 +77,8 @@ impl fmt::Debug for Multiline {
 impl Multiline {
     /// Joins as the rule says.
     pub(crate) fn new(rule: Arc<Rule>) -> Self {
-        Self { rule, scratch: Box::default(), held: [None, None], taken: 0 }
+        let patience = Patience::new(Arc::clone(&rule.container));
+        Self { rule, scratch: Box::default(), patience, held: [None, None], taken: 0 }
     }
 
     /// Takes a line; returns what is complete, the event before this line and perhaps the one that it ends.
@@ -98,8 +103,9 @@ impl Multiline {
     }
 
     fn belongs(&mut self, line: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(line);
-        self.rule.pattern.is_match(&text, &mut self.scratch, BUDGET).unwrap_or(false) != self.rule.negate
+        let (text, pattern) = (String::from_utf8_lossy(line), &self.rule.pattern);
+        let find = |scratch: &mut Scratch| pattern.is_match(&text, scratch, BUDGET).unwrap_or(false);
+        self.patience.with(line.len(), &mut self.scratch, find).unwrap_or(false) != self.rule.negate
     }
 
     /// Takes what waits for lines that would come too late by now, which is given in nanoseconds since 1970.
@@ -165,7 +171,15 @@ mod tests {
     fn multiline(pattern: &str, negate: bool, before: bool) -> Multiline {
         let pattern = Arc::new(Regex::new(pattern, Flags::default()).unwrap());
         let timeout = Duration::from_secs(5);
-        Multiline::new(Arc::new(Rule { pattern, negate, before, max_lines: 3, max_bytes: 20, timeout }))
+        Multiline::new(Arc::new(Rule {
+            pattern,
+            negate,
+            before,
+            max_lines: 3,
+            max_bytes: 20,
+            timeout,
+            container: "".into(),
+        }))
     }
 
     /// Events as `first second: text`, of lines that come one second after the other.

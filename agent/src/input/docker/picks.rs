@@ -3,7 +3,11 @@
 //! What it promises: with `include_lines` only lines are sent that one of its patterns matches, and of these none that one of `exclude_lines` does. A container is
 //! not trusted with the host's time: a line for which its patterns together cost too much stays in.
 
+use std::sync::Arc;
+
 use elkhound_pipeline::regex::{Budget, Flags, Regex, Scratch};
+
+use super::patience::Patience;
 
 /// What all patterns may cost for a line.
 const BUDGET: Budget = Budget::from_millis(20);
@@ -14,8 +18,16 @@ const PATTERNS: usize = 32;
 /// The patterns of one container.
 #[derive(Debug)]
 pub(crate) struct Picks {
+    container: Arc<str>,
     include: Vec<Regex>,
     exclude: Vec<Regex>,
+}
+
+/// Picks lines of one log.
+pub(crate) struct Picker {
+    picks: Arc<Picks>,
+    scratch: Scratch,
+    patience: Patience,
 }
 
 impl Picks {
@@ -23,14 +35,19 @@ impl Picks {
     ///
     /// # Errors
     /// The name of the list that can't be read, and why.
-    pub(crate) fn of(include: Option<&str>, exclude: Option<&str>) -> Result<Option<Self>, (&'static str, String)> {
+    pub(crate) fn of(
+        container: &str,
+        include: Option<&str>,
+        exclude: Option<&str>,
+    ) -> Result<Option<Self>, (&'static str, String)> {
         let patterns = |name, list| patterns(list).map_err(|reason| (name, reason));
-        let picks = Self { include: patterns("include_lines", include)?, exclude: patterns("exclude_lines", exclude)? };
+        let (include, exclude) = (patterns("include_lines", include)?, patterns("exclude_lines", exclude)?);
+        let picks = Self { container: container.into(), include, exclude };
         Ok(Some(picks).filter(|picks| !(picks.include.is_empty() && picks.exclude.is_empty())))
     }
 
     /// Whether the line is to be sent.
-    pub(crate) fn take(&self, line: &str, scratch: &mut Scratch) -> bool {
+    fn take(&self, line: &str, scratch: &mut Scratch) -> bool {
         let allowance = BUDGET.start(scratch);
         let mut any = |patterns: &[Regex], undecided| {
             patterns.iter().any(|pattern| {
@@ -39,6 +56,19 @@ impl Picks {
             })
         };
         (self.include.is_empty() || any(&self.include, true)) && !any(&self.exclude, false)
+    }
+}
+
+impl Picker {
+    /// Picks as the container wants it.
+    pub(crate) fn new(picks: Arc<Picks>) -> Self {
+        let patience = Patience::new(Arc::clone(&picks.container));
+        Self { picks, scratch: Scratch::default(), patience }
+    }
+
+    /// Whether the line is to be sent.
+    pub(crate) fn takes(&mut self, line: &str) -> bool {
+        self.patience.with(line.len(), &mut self.scratch, |scratch| self.picks.take(line, scratch)).unwrap_or(true)
     }
 }
 
@@ -59,7 +89,7 @@ mod tests {
     use super::*;
 
     fn taken<'a>(include: Option<&str>, exclude: Option<&str>, lines: &[&'a str]) -> Vec<&'a str> {
-        let picks = Picks::of(include, exclude).unwrap().unwrap();
+        let picks = Picks::of("web", include, exclude).unwrap().unwrap();
         let mut scratch = Scratch::default();
         lines.iter().copied().filter(|line| picks.take(line, &mut scratch)).collect()
     }
@@ -84,7 +114,7 @@ mod tests {
     fn many_patterns_cost_a_line_no_more_than_one() {
         let costly = format!("{}!", "a".repeat(4000));
         let all = vec![r"^(a|aa)+\1*$"; PATTERNS].join(",");
-        let picks = Picks::of(None, Some(&all)).unwrap().unwrap();
+        let picks = Picks::of("web", None, Some(&all)).unwrap().unwrap();
         let mut scratch = Scratch::default();
         let twice = Budget::from_millis(40).start(&scratch);
         assert!(picks.take(&costly, &mut scratch));
@@ -94,9 +124,12 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_is_told_with_its_list() {
-        assert!(Picks::of(None, Some(" , ")).unwrap().is_none());
-        assert_eq!(Picks::of(Some("("), None).unwrap_err().0, "include_lines");
+        assert!(Picks::of("web", None, Some(" , ")).unwrap().is_none());
+        assert_eq!(Picks::of("web", Some("("), None).unwrap_err().0, "include_lines");
         let many = vec!["x"; PATTERNS + 1].join(",");
-        assert_eq!(Picks::of(None, Some(&many)).unwrap_err(), ("exclude_lines", "more than 32 patterns".to_owned()));
+        assert_eq!(
+            Picks::of("web", None, Some(&many)).unwrap_err(),
+            ("exclude_lines", "more than 32 patterns".to_owned())
+        );
     }
 }

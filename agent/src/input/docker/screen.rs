@@ -11,24 +11,22 @@ use std::time::Duration;
 
 use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::map::Map;
-use elkhound_pipeline::regex::Scratch;
 use elkhound_pipeline::time::Timestamp;
 use elkhound_pipeline::value::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::lines::{Line, Sealed};
-use super::picks::Picks;
+use super::picks::{Picker, Picks};
 use super::position::{Position, Stream};
 
 /// How long suppressed lines wait to be told together with later ones.
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What is left out of one container's log.
-#[derive(Clone, Debug)]
 pub(crate) struct Screen {
     streams: [bool; 2],
-    picks: Option<Arc<Picks>>,
+    picker: Option<Picker>,
     rate: Option<Rate>,
 }
 
@@ -66,7 +64,7 @@ impl Screen {
     /// Lets pass these streams, by [`Stream::index`], of them these lines, and so many a second; 0 for any number.
     pub(crate) fn new(streams: [bool; 2], picks: Option<Arc<Picks>>, limit: u64) -> Self {
         let rate = (limit > 0).then_some(Rate { limit, second: i64::MIN, lines: 0, untold: None });
-        Self { streams, picks, rate }
+        Self { streams, picker: picks.map(Picker::new), rate }
     }
 
     /// Takes out of `sealed` what is left out.
@@ -74,9 +72,9 @@ impl Screen {
         if self.streams != [true; 2] {
             sealed.retain(|line| self.streams[line.stream.index()]);
         }
-        if let Some(picks) = &self.picks {
-            let (text, mut scratch) = (Arc::clone(&sealed.text), Scratch::default());
-            sealed.retain(|line| picks.take(&text[line.range()], &mut scratch));
+        if let Some(picker) = &mut self.picker {
+            let text = Arc::clone(&sealed.text);
+            sealed.retain(|line| picker.takes(&text[line.range()]));
         }
         if let Some(rate) = &mut self.rate {
             sealed.retain(|line| rate.takes(line));
@@ -194,7 +192,7 @@ mod tests {
     #[test]
     fn a_line_that_its_container_does_not_want_is_left_out_and_its_mark_stays() {
         let mut sealed = lines([(Stream::Stdout, 1), (Stream::Stderr, 2)]);
-        let picks = Picks::of(None, Some("^x$")).unwrap().map(Arc::new);
+        let picks = Picks::of("web", None, Some("^x$")).unwrap().map(Arc::new);
         Screen::new([true; 2], picks, 1).pass(&mut sealed);
         assert!(sealed.lines.is_empty() && sealed.marks.of(Stream::Stderr).is_some());
     }

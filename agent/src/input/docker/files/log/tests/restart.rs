@@ -224,7 +224,7 @@ fn append(folder: &Folder, record: &str) {
 pub(super) fn rule() -> Arc<Rule> {
     let pattern = Arc::new(Regex::new("^ ", Flags::default()).unwrap());
     let (max_lines, max_bytes, timeout) = (3, 1 << 20, Duration::from_secs(600));
-    Arc::new(Rule { pattern, negate: false, before: false, max_lines, max_bytes, timeout })
+    Arc::new(Rule { pattern, negate: false, before: false, max_lines, max_bytes, timeout, container: "".into() })
 }
 
 /// Records of both streams: several of one time, times that go back, lines in pieces with the other stream between, lines that belong together.
