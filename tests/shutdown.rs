@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, Folder, signal};
+use crate::harness::{Agent, Folder, binary, eventually, signal};
 use crate::reload::{append, assert_once, file, versioned};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -54,6 +55,26 @@ fn a_stop_ends_at_its_deadline_and_loses_nothing() {
     assert!(begun.elapsed() >= Duration::from_millis(300));
     assert!(agent.log().contains("not everything could be delivered before the deadline"));
     assert_nothing_is_lost(&mut agent, &log);
+}
+
+#[test]
+fn a_stop_ends_though_nobody_reads_the_log_any_more() {
+    let folder = Folder::new("unread");
+    let mut command = Command::new(binary());
+    command.args(["-e", "input { generator { } } output { null { } }", "--path.data", folder.text()]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("a pipeline starts") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    drop(log);
+    signal(child.id(), "TERM");
+    let status = eventually("the end of the agent", Duration::from_secs(20), || {
+        child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+    });
+    assert!(status.success(), "it ended with {status}");
 }
 
 #[test]

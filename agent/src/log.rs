@@ -30,6 +30,8 @@ pub(crate) fn start(settings: &LogSettings) {
         .map(|(module, level)| (module.to_owned(), level.to_owned()))
         .into();
     let builder = tracing_subscriber::fmt().with_writer(MaskedError::new).with_target(false);
+    // It would tell standard error that standard error can't be written to, which panics: whoever has something to say would end.
+    let builder = builder.log_internal_errors(false);
     // A filter that can't be put in place any more has nobody to filter for.
     let apply: Box<dyn Fn(EnvFilter) + Send + Sync> = if settings.json {
         let builder = builder.json().flatten_event(true).with_env_filter(filter(&first)).with_filter_reloading();

@@ -33,6 +33,7 @@ pub(crate) mod input {
         pub(crate) mod multiline;
         pub(crate) mod object;
         pub(crate) mod partial;
+        pub(crate) mod patience;
         pub(crate) mod picks;
         pub(crate) mod position;
         pub(crate) mod records;
