@@ -1,8 +1,9 @@
 //! Logs that are odd: times that repeat and go back, and lines that cost a pattern too much.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::time::Duration;
 
 use super::run;
@@ -48,6 +49,45 @@ fn a_thousand_lines_of_one_time_arrive_once_and_times_that_go_back_cost_no_line(
         let numbers: BTreeSet<u64> = shipment.printed().iter().filter_map(Printed::number).collect();
         assert!(numbers.into_iter().eq(1..=2_010), "{first}, then {second}");
         assert_eq!(shipment.printed().iter().filter_map(Printed::gap).count(), 0, "{first}, then {second}");
+    }
+}
+
+/// Appends 200 lines of the standard output, written from that hour on, a microsecond apart, as the engine does it.
+fn append(container: &Container, first: u64, hour: u32) {
+    let record = |number: u64| {
+        let micros = number - first;
+        format!(
+            "{{\"log\":\"line {number}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-20T{hour:02}:00:00.{micros:06}Z\"}}\n"
+        )
+    };
+    let text: String = (first..first + 200).map(record).collect();
+    let mut log = fs::File::options().append(true).open(container.log_path()).unwrap();
+    log.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_clock_that_is_set_ahead_and_back_while_lines_are_read_costs_and_doubles_none() {
+    for read in ["api", "auto"] {
+        let mut shipment = Shipment::start(&format!("steps-{read}"), read, "");
+        let container = run(&shipment, &[], "sleep 600");
+        let mut last = 0;
+        // Ahead, far back, and to the very time that was before.
+        for hour in [9, 12, 7, 9] {
+            append(&container, last + 1, hour);
+            last += 200;
+            shipment.until_printed(&format!("line {last}\""), LIMIT);
+        }
+        assert_eq!(shipment.numbers(), (1..=last).collect::<Vec<u64>>(), "{read}");
+        shipment.stop();
+        // Through the API the place in a log is found by time, so that there the clock may only be set ahead meanwhile.
+        append(&container, last + 1, if read == "auto" { 8 } else { 13 });
+        shipment.restart(read, "");
+        shipment.until_printed(&format!("line {}\"", last + 200), LIMIT);
+        let numbers: BTreeSet<u64> = shipment.printed().iter().filter_map(Printed::number).collect();
+        assert!(numbers.into_iter().eq(1..=last + 200), "{read}");
+        assert_eq!(shipment.printed().iter().filter_map(Printed::gap).count(), 0, "{read}");
+        shipment.stop();
     }
 }
 
