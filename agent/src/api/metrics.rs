@@ -168,14 +168,14 @@ fn of_input(input: &InputStats, labels: &Labels, now: Timestamp, samples: &mut S
     let own = labels.with("id", &input.id).with("plugin", &input.name);
     samples.count("elkhound_input_events_total", &own, read(&input.meter.events));
     samples.add("elkhound_input_wait_seconds_total", &own, seconds(read(&input.meter.push_nanos)));
-    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog() {
+    let containers = input.containers.all();
+    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog(&containers) {
         samples.count("elkhound_input_backlog_bytes", &own, bytes);
         samples.add("elkhound_input_containers_behind", &own, behind as f64);
         if let Some(millis) = time_left {
             samples.add("elkhound_input_backlog_seconds", &own, millis as f64 / 1e3);
         }
     }
-    let containers = input.containers.all();
     samples.add("elkhound_input_containers", &own, containers.len() as f64);
     for container in containers {
         of_container(&container, labels, now, samples);

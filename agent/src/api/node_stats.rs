@@ -199,10 +199,11 @@ fn input(input: &InputStats) -> Value {
         "name": input.name,
         "events": { "out": events, "queue_push_duration_in_millis": millis(nanos) },
     });
-    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog() {
+    let containers = input.containers.all();
+    if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog(&containers) {
         let now = clock::now();
         shown["backlog"] = json!({ "bytes": bytes, "containers": behind, "time_left_in_millis": time_left });
-        shown["containers"] = input.containers.all().iter().map(|one| container(one, now)).collect();
+        shown["containers"] = containers.iter().map(|one| container(one, now)).collect();
     }
     shown
 }

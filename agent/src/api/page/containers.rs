@@ -31,7 +31,12 @@ const COLUMNS: &[Column] = &[
 pub(super) fn shown(state: &State) -> Option<String> {
     let pipelines = state.stats.pipelines();
     let inputs: Vec<_> = pipelines.iter().flat_map(|pipeline| &pipeline.inputs).collect();
-    let mut all: Vec<Arc<ContainerStats>> = inputs.iter().flat_map(|input| input.containers.all()).collect();
+    let (mut all, mut backlogs): (Vec<Arc<ContainerStats>>, Vec<Backlog>) = Default::default();
+    for input in inputs {
+        let containers = input.containers.all();
+        backlogs.extend(input.containers.backlog(&containers));
+        all.extend(containers);
+    }
     if all.is_empty() {
         return None;
     }
@@ -40,7 +45,7 @@ pub(super) fn shown(state: &State) -> Option<String> {
     for container in &all {
         table.row(row(state, container, now));
     }
-    let behind = behind(inputs.iter().filter_map(|input| input.containers.backlog()));
+    let behind = behind(backlogs.into_iter());
     Some(section(&format!("Containers ({}){behind}", all.len()), &table.html()))
 }
 
