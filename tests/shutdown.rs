@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -57,12 +57,23 @@ fn a_stop_ends_at_its_deadline_and_loses_nothing() {
     assert_nothing_is_lost(&mut agent, &log);
 }
 
+/// A process that ends with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_stop_ends_though_nobody_reads_the_log_any_more() {
     let folder = Folder::new("unread");
     let mut command = Command::new(binary());
     command.args(["-e", "input { generator { } } output { null { } }", "--path.data", folder.text()]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let Ended(child) = &mut Ended(child);
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("a pipeline starts") {
