@@ -22,6 +22,7 @@ pub(crate) mod input {
         pub(crate) mod lines;
         pub(crate) mod multiline;
         pub(crate) mod partial;
+        pub(crate) mod patience;
         pub(crate) mod place;
         pub(crate) mod position;
         pub(crate) mod records;
