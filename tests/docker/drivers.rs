@@ -57,6 +57,8 @@ fn lines_that_the_engine_keeps_in_the_journal_are_whole_and_go_on_after_a_restar
     shipment.stop();
     shipment.restart("auto", "");
     container.wait();
+    // The last of each stream.
+    shipment.until_printed("line 599", LIMIT);
     shipment.until_printed("line 600", LIMIT);
     shipment.stop();
     assert_eq!(shipment.numbers(), (1..=600).collect::<Vec<u64>>());

@@ -80,8 +80,8 @@ fn a_clock_that_is_set_ahead_and_back_while_lines_are_read_costs_and_doubles_non
         }
         assert_eq!(shipment.numbers(), (1..=last).collect::<Vec<u64>>(), "{read}");
         shipment.stop();
-        // Through the API the place in a log is found by time, so that there the clock may only be set ahead meanwhile.
-        append(&container, last + 1, if read == "auto" { 8 } else { 13 });
+        // Set back while nobody reads: the new lines are older than all that is safe.
+        append(&container, last + 1, 8);
         shipment.restart(read, "");
         shipment.until_printed(&format!("line {}\"", last + 200), LIMIT);
         let numbers: BTreeSet<u64> = shipment.printed().iter().filter_map(Printed::number).collect();
@@ -115,9 +115,10 @@ fn lines_that_cost_a_pattern_too_much_delay_no_other_container() {
             });
             delays.push(uptime() - seconds(&written));
         }
-        // What delays one line is the load of the machine, what delays them all is the pattern.
+        // What delays one line is the load of the machine, what delays them all is the pattern: by a minute and more, if nothing stood against it. On a quiet machine it is less than
+        // a second.
         let least = delays.iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(least < 1.0, "{read}: {delays:?} seconds");
+        assert!(least < 10.0, "{read}: {delays:?} seconds");
         assert!(!shipment.messages().iter().any(|text| text == "over"), "all was over by then");
         shipment.agent.wait_for_log("patterns of this container's hints cost too much", LIMIT);
         shipment.stop();

@@ -75,6 +75,14 @@ impl Decoder {
         }
     }
 
+    /// Whether there are bytes whose message has no end yet.
+    pub(crate) fn is_cut(&self) -> bool {
+        match self {
+            Self::Frames(frames) => !frames.cut.is_empty(),
+            Self::Terminal(terminal) => !terminal.cut.is_empty(),
+        }
+    }
+
     /// Hands on what has no end yet: for a terminal the last text; a cut frame is of no use.
     pub(crate) fn finish(&mut self, each: &mut impl FnMut(Kind, &[u8])) {
         if let Self::Terminal(terminal) = self {

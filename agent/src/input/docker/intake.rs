@@ -2,7 +2,8 @@
 //!
 //! When a log is read again, it is opened with only so many messages from its end, because the engine decodes a whole log to find a time in
 //! it. The first message that comes shows whether that was enough: [`Verdict::Uncovered`] means that the log has to be
-//! opened again, further back.
+//! opened again, further back. Where the clock was set back the first message shows nothing; then it is seen by the marked lines, which have not come by
+//! before a new one or the end.
 
 use super::frames::{CorruptHeader, Decoder, Kind};
 use super::lines::Lines;
@@ -22,6 +23,8 @@ pub(crate) enum Reach {
     },
     /// Before the end of what was handed on: it was opened before that was read. Nothing is missing before its first message.
     Adjoining,
+    /// At the beginning of a log that holds none of the marked lines any more: all of it is new, and lines are missing since this time.
+    Anew(i64),
 }
 
 /// The first message of a stream.
@@ -42,6 +45,7 @@ pub(crate) struct Intake {
     decoder: Decoder,
     joiner: Joiner,
     reach: Option<Reach>,
+    first: Option<First>,
     tty: bool,
     last: [i64; 2],
     /// A line of this time was there before, with nothing safe.
@@ -57,8 +61,8 @@ impl Intake {
     pub(crate) fn new(tty: bool, stamps: Stamps, limit: usize, marks: Marks, reach: Reach) -> Self {
         let joiner = Joiner::new(limit, stamps, marks);
         let (decoder, last) = (Decoder::new(tty), [0; 2]);
-        let (expected, lines, complaints) = (None, Lines::default(), Vec::new());
-        Self { decoder, joiner, reach: Some(reach), tty, last, expected, lines, complaints }
+        let (first, expected, lines, complaints) = (None, None, Lines::default(), Vec::new());
+        Self { decoder, joiner, reach: Some(reach), first, tty, last, expected, lines, complaints }
     }
 
     /// Tells a gap when the log begins later than with a line that was there before, though nothing of it is safe.
@@ -72,7 +76,7 @@ impl Intake {
     /// [`CorruptHeader`], after which the stream is of no use; the lines before it are.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Verdict, CorruptHeader> {
         let mut verdict = Verdict::Go;
-        let Self { decoder, joiner, reach, tty, last, expected, lines, complaints } = self;
+        let Self { decoder, joiner, reach, first, tty, last, expected, lines, complaints } = self;
         let mut each = |kind, message: &[u8]| {
             let stream = match kind {
                 Kind::Stdout => Stream::Stdout,
@@ -82,10 +86,11 @@ impl Intake {
             };
             let (nanos, text) = stamp::split(message).unwrap_or((last[stream.index()], message));
             last[stream.index()] = nanos;
-            if let Some(reach) = reach.take()
-                && !covers(reach, joiner, (stream, nanos))
-            {
-                verdict = Verdict::Uncovered((stream, nanos));
+            if let Some(reach) = reach.take() {
+                *first = Some((stream, nanos));
+                if !covers(reach, joiner, (stream, nanos)) {
+                    verdict = Verdict::Uncovered((stream, nanos));
+                }
             }
             if let Some(expected) = expected.take().filter(|expected| *expected < nanos) {
                 joiner.begins_late(expected);
@@ -94,7 +99,17 @@ impl Intake {
             joiner.message(stream, nanos, text, lines);
         };
         decoder.decode(bytes, &mut each)?;
-        Ok(verdict)
+        Ok(if verdict == Verdict::Go { self.verdict(false) } else { verdict })
+    }
+
+    /// Whether the stream has begun too late, as far as that shows only now; `at_end` is whether all of it has come by. A last line without its end may be the
+    /// marked one.
+    pub(crate) fn verdict(&self, at_end: bool) -> Verdict {
+        let whole = || !self.decoder.is_cut() && self.joiner.torn().is_empty();
+        match self.first {
+            Some(first) if self.joiner.is_mistaken(at_end && whole()) => Verdict::Uncovered(first),
+            _ => Verdict::Go,
+        }
     }
 
     /// The stream is at its end: lines without an end are lines now.
@@ -126,6 +141,10 @@ fn covers(reach: Reach, joiner: &mut Joiner, first: First) -> bool {
         Reach::Tail { before } => covered || before == Some(first),
         Reach::Adjoining => {
             joiner.adjoins();
+            true
+        }
+        Reach::Anew(from) => {
+            joiner.begins_late(from);
             true
         }
     }
@@ -200,6 +219,35 @@ mod tests {
         let mut intake = intake(safe, Reach::Tail { before: None });
         let first = (Stream::Stderr, nanos(1));
         assert_eq!(intake.decode(&frame(2, &stamped(1, "x\n"))), Ok(Verdict::Uncovered(first)));
+    }
+
+    #[test]
+    fn behind_a_clock_that_was_set_back_only_a_marked_line_proves_that_nothing_is_missing() {
+        let marks = marks(&[(Stream::Stdout, 5)]).with_later(Some(Stream::Stdout));
+        let first = Verdict::Uncovered((Stream::Stdout, nanos(3)));
+        for (seconds, go, at_end, new) in [
+            (&[3, 4][..], Verdict::Go, first, &[][..]),
+            (&[3, 4, 6], first, first, &[]),
+            (&[3, 5, 4, 6], Verdict::Go, Verdict::Go, &["4", "6"]),
+        ] {
+            let bytes: Vec<u8> =
+                seconds.iter().flat_map(|second| frame(1, &stamped(*second, &format!("{second}\n")))).collect();
+            let mut intake = intake(marks, Reach::Tail { before: None });
+            assert_eq!((intake.decode(&bytes), intake.verdict(true)), (Ok(go), at_end), "{seconds:?}");
+            assert_eq!(texts(&mut intake), new, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_holds_no_marked_line_any_more_is_all_new_behind_a_gap() {
+        let mut intake = intake(Marks::default(), Reach::Anew(nanos(5)));
+        assert_eq!(
+            intake.decode(&[frame(1, &stamped(3, "3\n")), frame(2, &stamped(2, "2\n"))].concat()),
+            Ok(Verdict::Go)
+        );
+        let to = Position { nanos: nanos(3), ordinal: 0 };
+        assert_eq!(intake.take_gap(), Some(Gap { from: nanos(5), to, stream: Stream::Stdout }));
+        assert_eq!((texts(&mut intake), intake.verdict(true)), (vec!["3".to_owned(), "2".to_owned()], Verdict::Go));
     }
 
     #[test]

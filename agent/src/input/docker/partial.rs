@@ -148,13 +148,18 @@ impl Joiner {
         self.resume.covered();
     }
 
-    /// Takes note of the first message of the log: one before a mark proves that nothing behind the marks is missing.
+    /// Takes note of the first message of the log: behind one before a mark nothing is missing, unless [`Joiner::is_mistaken`] says so later.
     pub(crate) fn begins_with(&mut self, stream: Stream, nanos: i64) -> bool {
         let covered = self.is_covered_from(stream, nanos);
         if covered {
-            self.resume.covered();
+            self.resume.guess();
         }
         covered
+    }
+
+    /// Whether the log begins too late after all; `at_end` is whether all of it has come by.
+    pub(crate) fn is_mistaken(&self, at_end: bool) -> bool {
+        self.resume.is_mistaken(at_end)
     }
 
     /// Whether a log that starts with this message contains everything that is not safe.

@@ -169,8 +169,12 @@ pub(crate) struct Resume {
     waiting: Marks,
     /// Streams behind their marks: all that comes is new.
     past: [bool; 2],
-    /// Something proved that the log still holds all that is not safe: a marked line, or a message before a mark.
+    /// It is known that the log still holds all that is not safe: a marked line has come by.
     whole: bool,
+    /// A message before a mark came first. So the marked line is to come, unless the clock was set back.
+    guessed: bool,
+    /// A new line came before any marked one: the guess was wrong.
+    mistaken: bool,
     /// The place of both marks has come by, so that lines before their stream's mark are new as well: they only have an earlier time.
     passed: bool,
     /// The last safe line of all, in nanoseconds.
@@ -182,12 +186,13 @@ impl Resume {
     /// Skips what `marks` say is safe.
     pub(crate) fn after(marks: Marks) -> Self {
         let fresh = marks.is_empty();
-        Self { waiting: marks, past: [fresh; 2], whole: fresh, passed: false, last: marks.latest(), gap: None }
+        Self { waiting: marks, past: [fresh; 2], whole: fresh, last: marks.latest(), ..Self::default() }
     }
 
     /// Skips nothing; before the first line, others are missing since `from`.
     pub(crate) fn late(from: i64) -> Self {
-        Self { last: from, ..Self::default() }
+        // Nothing was read of this log that could wait for others, so that its first line stands behind the gap whatever its time is.
+        Self { last: from, waiting: Marks::default().with_later(Some(Stream::Stdout)), ..Self::default() }
     }
 
     /// True when the line at `position` has to be sent. To be called once for every line, in the order of the log.
@@ -214,8 +219,8 @@ impl Resume {
         if mark.is_some_and(|mark| position < mark) {
             return self.passed;
         }
-        self.leave(stream);
         if mark == Some(position) {
+            self.leave(stream);
             self.whole = true;
             self.passed |= later == Some(stream);
             return false;
@@ -224,9 +229,14 @@ impl Resume {
         // line that was held back, to be joined with others, can stand before the mark of the other stream: it proves nothing.
         let held_back = later.is_none() && mark.is_none() && position.nanos < self.last;
         if !self.whole && !held_back {
+            self.mistaken |= self.guessed;
+            if self.mistaken {
+                return false;
+            }
             self.whole = true;
             self.gap = Some(Gap { from: self.last, to: position, stream });
         }
+        self.leave(stream);
         self.passed |= later.is_some();
         true
     }
@@ -252,7 +262,18 @@ impl Resume {
         self.whole = true;
     }
 
-    /// Whether a log that starts with a message of this time contains everything after the marks. A message *before* a mark proves it.
+    /// Takes the log for one that contains everything after the marks, until [`Resume::is_mistaken`] says otherwise. Where lines are joined nothing could.
+    pub(crate) fn guess(&mut self) {
+        self.guessed = self.waiting.later().is_some();
+        self.whole |= !self.guessed;
+    }
+
+    /// Whether that was a mistake: a new line came before any marked one, or none has come and the log is at its end. No line was new until then.
+    pub(crate) fn is_mistaken(&self, at_end: bool) -> bool {
+        self.mistaken || (at_end && self.guessed && !self.whole)
+    }
+
+    /// Whether a log that starts with a message of this time contains everything after the marks. A message *before* a mark says so, if nobody has set the clock back.
     /// One with the marked time does so only if times do not repeat (`ties`): else the first of several lines with that time
     /// might have been cut off, which would shift their ordinals.
     #[inline]

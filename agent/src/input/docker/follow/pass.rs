@@ -64,6 +64,8 @@ pub(super) enum Pass {
     Troubled(usize),
     /// The stream began too late; with this message.
     Uncovered(First),
+    /// The stream, which began with this message, is silent now, and none of the marked lines has come by.
+    Doubtful(First),
     /// The queue was full for too long; it is not any more.
     Stalled,
     /// Nothing has come for a long time.
@@ -175,15 +177,29 @@ impl Follower {
             let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
             return self.read_tail(mode, tail, Reach::Whole).await;
         }
-        let mut before = None;
+        let (mut mode, mut before) = (mode, None);
         let expected = if mode == Mode::Proving { self.habit.lines.unwrap_or_default() as u64 } else { 0 };
-        for tail in TAILS.into_iter().filter(|tail| *tail >= expected) {
-            match self.read_tail(mode, Some(tail), Reach::Tail { before }).await {
+        let tails = TAILS.into_iter().filter(|tail| *tail >= expected).map(Some);
+        for tail in tails.chain([None, None]) {
+            let reach = if tail.is_some() { Reach::Tail { before } } else { Reach::Whole };
+            match self.read_tail(mode, tail, reach).await {
+                // Only a reading that does not follow comes to an end.
+                Pass::Doubtful(first) => (mode, before) = (Mode::Proving, Some(first)),
+                Pass::Uncovered(first) if tail.is_none() || before == Some(first) => return self.read_anew(mode).await,
                 Pass::Uncovered(first) => before = Some(first),
                 ended => return ended,
             }
         }
-        self.read_tail(mode, None, Reach::Whole).await
+        Pass::Silent
+    }
+
+    /// Reads a log that has none of the marked lines any more, though it has older ones by their time: the clock was set back, and all of it is new.
+    async fn read_anew(&mut self, mode: Mode) -> Pass {
+        let reach = Reach::Anew(self.read.latest());
+        match self.open(mode, None).await {
+            Ok((turn, stream)) => self.read_from(mode, turn, stream, Marks::default(), reach).await,
+            Err(ended) => ended,
+        }
     }
 
     async fn read_tail(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {

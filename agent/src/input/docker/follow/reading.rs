@@ -58,6 +58,18 @@ pub(super) struct Reading {
     pub(super) troubled: bool,
 }
 
+impl Reading {
+    /// At the end of what is there: whether the log began too late. One that the engine could not read to its end does not tell, and one that is silent
+    /// may only be slow.
+    fn check_beginning(&self, silent: bool) -> Result<(), Pass> {
+        match self.intake.verdict(true) {
+            Verdict::Uncovered(first) if silent => Err(Pass::Doubtful(first)),
+            Verdict::Uncovered(first) if !self.troubled => Err(Pass::Uncovered(first)),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Follower {
     /// Reads to the end of the stream, or to what stops it before.
     pub(super) async fn read_stream(&mut self, reading: &mut Reading) -> Result<(), Pass> {
@@ -105,6 +117,7 @@ impl Follower {
                         Mode::Follow | Mode::Unproved if !reading.troubled => reading.intake.finish(),
                         Mode::Follow | Mode::Unproved | Mode::Proving => reading.intake.lines.finish_overdue(),
                     }
+                    reading.check_beginning(false)?;
                     self.waits = reading.intake.lines.wait_for_others();
                     self.screen.hurry();
                     self.hand_on(reading).await?;
@@ -116,7 +129,9 @@ impl Follower {
                 }
                 Err(Waited::Long) if self.screen.is_due() => self.hand_on(reading).await?,
                 Err(Waited::Long) if waits => reading.intake.lines.finish_overdue(),
-                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
+                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {
+                    reading.check_beginning(true)?;
+                }
                 Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
             }

@@ -26,6 +26,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Model {
     /// How many lines were written; each is stamped with its number as seconds.
     written: Mutex<u64>,
+    /// So many of them were written before the clock was set back by three hours.
+    ahead: u64,
     /// What happened, in order.
     seen: Mutex<Vec<String>>,
     /// What is written once a reading has been opened, and whether whoever follows is told of it.
@@ -89,6 +91,14 @@ impl Model {
         };
     }
 
+    fn frame(&self, number: u64) -> Vec<u8> {
+        let second = if number <= self.ahead { number + 3 * 3600 } else { number };
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let message = format!("2026-11-21T{hour:02}:{minute:02}:{:02}.000000000Z {number}\n", second % 60);
+        let length = (message.len() as u32).to_be_bytes();
+        [&[1, 0, 0, 0], &length[..], message.as_bytes()].concat()
+    }
+
     /// The log up to now. The end comes late, as that of an engine which is busy.
     async fn read(&self, stream: &mut BufReader<TcpStream>, tail: &str) -> std::io::Result<()> {
         self.note(format!("read {tail}"));
@@ -102,7 +112,7 @@ impl Model {
         let first = tail.parse().map_or(1, |tail: u64| (written + 1).saturating_sub(tail).max(1));
         stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await?;
         for number in first..=written {
-            stream.write_all(&frame(number)).await?;
+            stream.write_all(&self.frame(number)).await?;
         }
         let gone = tokio::time::timeout(Duration::from_millis(300), stream.read_u8()).await.is_ok();
         self.note(if gone { "cut short".into() } else { format!("end of {tail}") });
@@ -120,22 +130,15 @@ impl Model {
             }
             // At a rotation engines say again what they have said.
             let number = *self.written.lock().unwrap();
-            stream.write_all(&frame(number)).await?;
+            stream.write_all(&self.frame(number)).await?;
             for number in 1..=number {
-                stream.write_all(&frame(number)).await?;
+                stream.write_all(&self.frame(number)).await?;
             }
         }
     }
 }
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-fn frame(number: u64) -> Vec<u8> {
-    let message =
-        format!("2026-11-21T{:02}:{:02}:{:02}.000000000Z {number}\n", number / 3600, number / 60 % 60, number % 60);
-    let length = (message.len() as u32).to_be_bytes();
-    [&[1, 0, 0, 0], &length[..], message.as_bytes()].concat()
-}
 
 /// A follower at work, and the other end of its queue.
 struct Work {
@@ -153,7 +156,7 @@ impl Work {
         cursors.begin(ID, "json-file", Start::Beginning);
         let mut read = Marks::default();
         if safe > 0 {
-            let nanos = super::super::stamp::split(&frame(safe)[8..]).unwrap().0;
+            let nanos = super::super::stamp::split(&Model::default().frame(safe)[8..]).unwrap().0;
             read.set(Stream::Stdout, Position { nanos, ordinal: 0 });
         }
         let options = [("max-size", "1m"), ("max-file", "5"), ("compress", "true")];
@@ -259,6 +262,19 @@ async fn a_stop_waits_for_the_end_of_a_reading_where_copies_are_mixed_up() {
     let begun = seen.iter().filter(|what| what.starts_with("read ")).count();
     let ended = seen.iter().filter(|what| what.starts_with("end of ")).count();
     assert_eq!(begun, ended, "{seen:?}");
+}
+
+#[tokio::test]
+async fn lines_written_since_the_clock_was_set_back_arrive_however_many_they_are() {
+    let model = Arc::new(Model { written: Mutex::new(3), ahead: 3, ..Model::default() });
+    let mut work = Work::begin(model.serve("1.42").await, 0);
+    work.until(3).await;
+    *model.written.lock().unwrap() = 300;
+    work.until(300).await;
+    assert_eq!(work.end().await, numbers(1..=300));
+    let seen = model.seen();
+    let first = seen.iter().position(|what| what == "read 1600").expect("100 were too few");
+    assert!(seen[..first].contains(&"read 100".to_owned()), "{seen:?}");
 }
 
 #[tokio::test]
