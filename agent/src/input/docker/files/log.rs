@@ -186,10 +186,15 @@ impl Log {
     /// A file that can't be read from its start.
     pub(super) fn go_on_in(&mut self, files: Vec<Segment>) -> io::Result<()> {
         let mut files = files.into_iter().map(Segment::again).collect::<io::Result<Vec<_>>>()?;
-        if self.goes_on(&mut files)? || !self.from_end {
-            self.from_end = false;
-            self.segments.extend(files);
+        if !self.goes_on(&mut files)? {
+            if self.from_end {
+                return Ok(());
+            }
+            // The file with the place was let go of because all in it was safe: nothing is missing before the first of these.
+            self.joiner.adjoins();
         }
+        self.from_end = false;
+        self.segments.extend(files);
         Ok(())
     }
 

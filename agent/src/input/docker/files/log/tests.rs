@@ -401,3 +401,24 @@ fn a_compressed_file_is_handed_over_too() {
     new.go_on_in(files).unwrap();
     assert_eq!(drain(&mut new), lines(0..8));
 }
+
+#[test]
+fn a_log_that_is_handed_over_behind_a_file_that_is_all_safe_has_no_gap() {
+    let folder = Folder::new("handed-over-safe");
+    let mut old = folder.open(Marks::default(), false);
+    folder.write(0..3);
+    assert_eq!(drain(&mut old), lines(0..3));
+    let number = old.open_chunk();
+    folder.rotate(2);
+    drain(&mut old);
+    old.ledger.settled(number);
+    drain(&mut old);
+    folder.write(3..6);
+    let reached = old.ledger.safe();
+    let files = old.into_files();
+    assert_eq!(files.len(), 1);
+    let mut new = folder.reading(Reading { reached, ..plain() });
+    new.go_on_in(files).unwrap();
+    assert_eq!(drain(&mut new), lines(3..6));
+    assert_eq!(new.joiner.take_gap(), None);
+}
