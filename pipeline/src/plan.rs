@@ -233,8 +233,8 @@ impl Plan {
         self.set_aside = Some(set_aside);
     }
 
-    /// Runs the filters over `events`, in place; dropped events are acknowledged and gone.
-    pub fn filter(&self, events: &mut Vec<Event>, cx: &mut Context) {
+    /// Runs the filters over `events`, in place; dropped events are acknowledged and gone. Returns those that were not begun before the turn was over.
+    pub fn filter(&self, events: &mut Vec<Event>, cx: &mut Context) -> Vec<Event> {
         cx.counts.resize(self.filters.len(), Default::default());
         let (mut at, mut changed) = (0, Vec::new());
         // Around all of them, so that an event costs nothing for it.
@@ -245,12 +245,14 @@ impl Plan {
             }
             at += 1;
         }
+        let rest = events.split_off(at);
         if !changed.is_empty() {
             splice(events, changed);
         }
+        rest
     }
 
-    /// Each event from number `at` on, which is counted on as they are done.
+    /// Each event from number `at` on, which is counted on as they are done, until the turn is over.
     fn each(&self, events: &mut [Event], at: &mut usize, changed: &mut Vec<(usize, Vec<Event>)>, cx: &mut Context) {
         while let Some(event) = events.get_mut(*at) {
             cx.timed = cx.filtered.picks();
@@ -260,6 +262,9 @@ impl Plan {
                 None => {}
             }
             *at += 1;
+            if cx.turn.is_over(cx.scratch.spent()) {
+                break;
+            }
         }
     }
 
@@ -592,7 +597,9 @@ mod tests {
     use elkhound_config::source::Source;
 
     use super::*;
+    use crate::flow::turn::{TURN, Turn};
     use crate::setup::{Ecs, Setup};
+    use crate::value::Value;
 
     #[test]
     fn a_pattern_that_is_given_up_is_told_with_its_place_and_counted() {
@@ -615,5 +622,24 @@ mod tests {
         assert!(events[0].field("tags").is_none());
         assert_eq!(*told.lock().unwrap(), [r"p.conf:2:6 [message] =~ /^(a+)+\1$/"]);
         assert_eq!(plan.conditions().given_up.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_turn_that_is_over_leaves_the_rest_untouched() {
+        let plan = crate::filter::testing::plan("filter { split { field => list } }");
+        let event = || {
+            let mut event = Event::default();
+            event.set_field("list".into(), vec![Value::from("1"), Value::from("2")].into());
+            event
+        };
+        let mut events: Vec<Event> = (0..20).map(|_| event()).collect();
+        let mut cx = Context::default();
+        cx.turn = Turn::begin(Instant::now() - 2 * TURN, 0);
+        let left = plan.filter(&mut events, &mut cx);
+        // Each event that was done has become two.
+        assert_eq!(events.len(), 2 * (20 - left.len()));
+        assert!(!left.is_empty() && left.iter().all(|event| matches!(event.field("list"), Some(Value::List(_)))));
+        let rest = plan.filter(&mut { left }, &mut Context::default());
+        assert!(rest.is_empty(), "a turn that has no end");
     }
 }

@@ -115,10 +115,10 @@ fn lines_that_cost_a_pattern_too_much_delay_no_other_container() {
             });
             delays.push(uptime() - seconds(&written));
         }
-        // What delays one line is the load of the machine, what delays them all is the pattern: by a minute and more, if nothing stood against it. What remains is what is in flight
-        // of the costly container, which the filter works off first.
+        // What delays one line may be the load of the machine; what delays them all is the pattern.
         let least = delays.iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(least < 45.0, "{read}: {delays:?} seconds");
+        println!("{read}: {delays:?} seconds");
+        assert!(least < 1.0, "{read}: {delays:?} seconds");
         assert!(!shipment.messages().iter().any(|text| text == "over"), "all was over by then");
         shipment.agent.wait_for_log("patterns of this container's hints cost too much", LIMIT);
         shipment.stop();

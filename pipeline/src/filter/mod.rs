@@ -13,6 +13,7 @@ use elkhound_config::options::{OptionKind, OptionSpec, Options};
 
 use crate::event::Event;
 use crate::flow::meter::Sampler;
+use crate::flow::turn::Turn;
 use crate::random::Random;
 use crate::regex::Scratch;
 use crate::setup::Setup;
@@ -188,6 +189,8 @@ pub struct Context {
     pub(crate) last_date: LastDate,
     /// What the filters of the plan did in the current batch, by their number.
     pub counts: Vec<Count>,
+    /// How long the filters may work on the current batch.
+    pub(crate) turn: Turn,
     /// A pattern of a condition was given up; [`crate::plan::Plan`] tells, and forgets it.
     pub given_up: bool,
     /// Picks the events whose way through the filters is timed.

@@ -93,7 +93,7 @@ impl Wake for Unpark {
 }
 
 /// Polls until there is something, or `is_over`, which is asked at every `look`.
-fn block_on<F: Future>(future: F, look: Option<Duration>, is_over: impl Fn() -> bool) -> Option<F::Output> {
+pub(super) fn block_on<F: Future>(future: F, look: Option<Duration>, is_over: impl Fn() -> bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);

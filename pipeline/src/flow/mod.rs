@@ -2,7 +2,9 @@
 
 pub mod budget;
 mod handing;
+mod lane;
 pub mod meter;
 pub mod queue;
 pub mod receipt;
+pub(crate) mod turn;
 pub mod worker;

@@ -2,7 +2,8 @@
 //!
 //! It is bounded twice: by the byte budget, which an input charges before it sends, and by the number of chunks that wait. When
 //! either is used up the input waits ([`Full::Block`] is the policy, and the only one of inputs: nothing of theirs is dropped here),
-//! stops reading its source, and the pressure arrives at the container's log.
+//! stops reading its source, and the pressure arrives at the container's log. In a lane the sources take turns (`lane.rs`), so that
+//! what waits of a busy container delays no quiet one.
 //!
 //! One lane for all workers gives the best use of the cores; a lane for each worker (`pipeline.ordered`) keeps the order
 //! of each source, since all chunks of one source take the same lane.
@@ -10,15 +11,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use flume::{Receiver, RecvTimeoutError, Sender};
-
 use super::budget::{Budget, Charge};
+use super::lane::{Entrance, lane};
+pub use super::lane::{Lane, Next};
 use super::meter::{self, SourceMeter};
 use crate::decoration::{Decorated, Decoration};
 use crate::event::Event;
-
-/// How many chunks may wait in a lane; the byte budget usually ends the line earlier.
-const CHUNKS: usize = 256;
 
 /// Lines or events that travel together, made into events by the worker that takes them up.
 pub trait Chunk: Send {
@@ -67,35 +65,23 @@ pub struct Sent {
 /// The inputs' end.
 #[derive(Clone)]
 pub struct Queue {
-    lanes: Vec<Sender<Sent>>,
+    lanes: Vec<Arc<Entrance>>,
     budget: Budget,
     decoration: Option<Arc<Decoration>>,
     meter: Option<Arc<SourceMeter>>,
 }
 
-/// A worker's end.
-pub struct Lane(Receiver<Sent>);
-
 /// The workers are gone; the pipeline is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
-/// What a worker finds when it looks into its lane.
-pub enum Next {
-    /// A chunk.
-    Chunk(Sent),
-    /// Nothing until the deadline.
-    Nothing,
-    /// All inputs are gone and the lane is empty.
-    Closed,
-}
-
 /// A queue with a lane for each of `workers`.
 pub fn queue(workers: usize, order: Order, budget: Budget) -> (Queue, Vec<Lane>) {
     let lanes = if order == Order::BySource { workers.max(1) } else { 1 };
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(CHUNKS)).unzip();
-    let ends = (0..workers.max(1)).map(|worker| Lane(receivers[worker % lanes].clone())).collect();
-    (Queue { lanes: senders, budget, decoration: None, meter: None }, ends)
+    let (entrances, exits): (Vec<_>, Vec<_>) = (0..lanes).map(|_| lane()).unzip();
+    let ends = (0..workers.max(1)).map(|worker| exits[worker % lanes].shared()).collect();
+    let lanes = entrances.into_iter().map(Arc::new).collect();
+    (Queue { lanes, budget, decoration: None, meter: None }, ends)
 }
 
 impl Queue {
@@ -142,7 +128,7 @@ impl Queue {
     pub async fn send(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
         let (events, began) = (chunk.events(), self.begin());
         let sent = Sent { source, chunk: self.dressed(chunk) };
-        self.lane(source).send_async(sent).await.map_err(|_| Closed)?;
+        self.lane(source).send(sent).await?;
         self.count(events, began);
         Ok(())
     }
@@ -153,7 +139,7 @@ impl Queue {
     /// As [`Queue::send`].
     pub fn send_blocking(&self, source: u64, chunk: Box<dyn Chunk>) -> Result<(), Closed> {
         let (events, began) = (chunk.events(), self.begin());
-        self.lane(source).send(Sent { source, chunk: self.dressed(chunk) }).map_err(|_| Closed)?;
+        self.lane(source).send_blocking(Sent { source, chunk: self.dressed(chunk) })?;
         self.count(events, began);
         Ok(())
     }
@@ -161,7 +147,7 @@ impl Queue {
     /// Hands a chunk on without waiting. False when there is no place for it, or the workers are gone: then it is dropped, its receipts unacknowledged.
     #[must_use]
     pub fn try_send(&self, source: u64, chunk: Box<dyn Chunk>) -> bool {
-        self.lane(source).try_send(Sent { source, chunk: self.dressed(chunk) }).is_ok()
+        self.lane(source).try_send(Sent { source, chunk: self.dressed(chunk) })
     }
 
     /// Whether a lane has a place for a chunk.
@@ -171,7 +157,7 @@ impl Queue {
 
     /// The number of chunks that wait.
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().map(Sender::len).sum()
+        self.lanes.iter().map(|lane| lane.len()).sum()
     }
 
     fn begin(&self) -> Option<Instant> {
@@ -186,27 +172,8 @@ impl Queue {
         }
     }
 
-    fn lane(&self, source: u64) -> &Sender<Sent> {
+    fn lane(&self, source: u64) -> &Entrance {
         &self.lanes[(source % self.lanes.len() as u64) as usize]
-    }
-}
-
-impl Lane {
-    /// The next chunk, waited for until `deadline`, or for ever without one.
-    pub fn next(&self, deadline: Option<Instant>) -> Next {
-        let Some(deadline) = deadline else {
-            return self.0.recv().map_or(Next::Closed, Next::Chunk);
-        };
-        match self.0.recv_deadline(deadline) {
-            Ok(chunk) => Next::Chunk(chunk),
-            Err(RecvTimeoutError::Timeout) => Next::Nothing,
-            Err(RecvTimeoutError::Disconnected) => Next::Closed,
-        }
-    }
-
-    /// A chunk that is there already.
-    pub fn try_next(&self) -> Option<Sent> {
-        self.0.try_recv().ok()
     }
 }
 
@@ -240,14 +207,5 @@ mod tests {
         }
         assert_eq!(drain(&lanes[0]), [0, 2, 4, 6, 8]);
         assert_eq!(drain(&lanes[1]), [1, 3, 5, 7, 9]);
-    }
-
-    #[test]
-    fn a_closed_queue_is_drained_before_it_ends() {
-        let (queue, lanes) = queue(1, Order::Free, Budget::new(1 << 20));
-        queue.send_blocking(0, chunk(1)).unwrap();
-        drop(queue);
-        assert!(matches!(lanes[0].next(None), Next::Chunk(_)));
-        assert!(matches!(lanes[0].next(None), Next::Closed));
     }
 }

@@ -1,5 +1,7 @@
 //! A worker: takes chunks, runs the plan over their events, and hands each event to the writers of its outputs.
 //!
+//! A batch that takes longer than a [`Turn`] is cut between two events, and what is left of it goes back to the lane, where its sources have their turns again.
+//!
 //! Each worker is one thread with a context and writers of its own, so that nothing on the way of an event is locked. A panic
 //! caused by one event is caught: in a filter or a condition by the plan, in a writer by `handing.rs`; `plan/panicked.rs` says what becomes of the event.
 
@@ -9,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::handing::Handing;
 use super::meter::{self, FlowMeter, Written};
-use super::queue::{Lane, Next};
+use super::queue::{Lane, Next, Sent};
 use super::receipt::Receipt;
+use super::turn::Turn;
 use crate::event::Event;
 use crate::filter::Context;
 use crate::plan::Plan;
@@ -51,25 +54,51 @@ pub struct Worker {
     pub meter: Arc<FlowMeter>,
 }
 
+/// What a worker has taken up.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    /// The sources, with the number of the first event of each chunk.
+    chunks: Vec<(u64, usize)>,
+}
+
+impl Batch {
+    fn add(&mut self, Sent { source, chunk }: Sent) {
+        self.chunks.push((source, self.events.len()));
+        chunk.unpack(&mut self.events);
+    }
+
+    /// Gives what is left, from event number `done` on, back to its sources; the last chunk first, so that they stand in their order again.
+    fn give_back(&mut self, mut left: Vec<Event>, done: usize, lane: &Lane) {
+        for (source, first) in self.chunks.drain(..).rev() {
+            let events = left.split_off(first.saturating_sub(done).min(left.len()));
+            if !events.is_empty() {
+                lane.give_back(Sent { source, chunk: Box::new(events) });
+            }
+        }
+    }
+}
+
 impl Worker {
     /// Works until all inputs are gone and the queue is empty, then finishes the writers.
     pub fn run(mut self) {
         let mut cx = Context::default();
-        let mut events = Vec::new();
+        let mut batch = Batch::default();
         let mut deadline = None;
         let mut written = Written::new(self.writers.len());
         loop {
             match self.lane.next(deadline) {
                 Next::Chunk(sent) => {
-                    sent.chunk.unpack(&mut events);
-                    self.fill(&mut events, deadline);
-                    self.work(&mut events, &mut written, &mut cx);
+                    batch.add(sent);
+                    self.fill(&mut batch, deadline);
+                    self.work(&mut batch, &mut written, &mut cx);
                 }
                 Next::Nothing => {}
                 Next::Closed => break,
             }
             deadline = self.tick();
         }
+        let mut events = batch.events;
         self.plan.finish(&mut events, &mut cx);
         self.deliver(&mut events, &mut written, &mut cx);
         self.plan.account(&mut cx);
@@ -78,31 +107,35 @@ impl Worker {
 
     /// Adds what is waiting already, up to the batch size, and what comes within the batch's delay. A writer whose batch is due at
     /// `due` is not made to wait.
-    fn fill(&self, events: &mut Vec<Event>, due: Option<Instant>) {
-        while events.len() < self.batch_size {
+    fn fill(&self, batch: &mut Batch, due: Option<Instant>) {
+        while batch.events.len() < self.batch_size {
             let Some(sent) = self.lane.try_next() else { break };
-            sent.chunk.unpack(events);
+            batch.add(sent);
         }
-        if self.batch_delay.is_zero() || events.len() >= self.batch_size {
+        if self.batch_delay.is_zero() || batch.events.len() >= self.batch_size {
             return;
         }
         let end = Instant::now() + self.batch_delay;
         let end = due.map_or(end, |due| due.min(end));
-        while events.len() < self.batch_size {
+        while batch.events.len() < self.batch_size {
             // A lane that is closed is found closed again by whoever called.
             let Next::Chunk(sent) = self.lane.next(Some(end)) else { return };
-            sent.chunk.unpack(events);
+            batch.add(sent);
         }
     }
 
-    fn work(&mut self, events: &mut Vec<Event>, written: &mut Written, cx: &mut Context) {
+    fn work(&mut self, batch: &mut Batch, written: &mut Written, cx: &mut Context) {
         let began = Instant::now();
         cx.now = (self.clock)();
-        meter::add(&self.meter.entered, events.len() as u64);
-        meter::add(&self.meter.batches, 1);
+        cx.turn = Turn::begin(began, cx.scratch.spent());
+        let taken = batch.events.len();
         let plan = Arc::clone(&self.plan);
-        plan.filter(events, cx);
-        self.deliver(events, written, cx);
+        let left = plan.filter(&mut batch.events, cx);
+        let done = taken - left.len();
+        batch.give_back(left, done, &self.lane);
+        meter::add(&self.meter.entered, done as u64);
+        meter::add(&self.meter.batches, 1);
+        self.deliver(&mut batch.events, written, cx);
         plan.account(cx);
         meter::add(&self.meter.nanos, meter::since(began));
     }
@@ -187,6 +220,42 @@ mod tests {
         drop(queue);
         running.join().unwrap();
         batches.lock().unwrap().clone()
+    }
+
+    fn numbered(numbers: std::ops::Range<i64>) -> Vec<Event> {
+        let event = |number: i64| {
+            let mut event = Event::default();
+            event.set_field("n".into(), number.into());
+            event
+        };
+        numbers.map(event).collect()
+    }
+
+    fn numbers(events: &[Event]) -> Vec<String> {
+        events.iter().map(|event| format!("{:?}", event.field("n").unwrap())).collect()
+    }
+
+    #[test]
+    fn what_a_turn_was_too_short_for_goes_back_to_its_sources_in_order() {
+        let (queue, lanes) = queue(1, Order::Free, Budget::new(1 << 20));
+        for done in 0..=20 {
+            let mut batch = Batch::default();
+            for (source, events) in [(7, 0..5), (8, 5..12), (7, 12..20)] {
+                batch.add(Sent { source, chunk: Box::new(numbered(events)) });
+            }
+            queue.send_blocking(7, Box::new(numbered(20..22))).unwrap();
+            let left = batch.events.split_off(done);
+            batch.give_back(left, done, &lanes[0]);
+            let mut again: Vec<(u64, Vec<Event>)> = vec![(7, Vec::new()), (8, Vec::new())];
+            while let Some(Sent { source, chunk }) = lanes[0].try_next() {
+                let of_source = again.iter_mut().find(|again| again.0 == source).unwrap();
+                chunk.unpack(&mut of_source.1);
+            }
+            let left = |from: i64, to: i64| from.max(done as i64)..to.max(done as i64);
+            let first = [left(0, 5), left(12, 20), 20..22].into_iter().flat_map(numbered).collect::<Vec<Event>>();
+            assert_eq!(numbers(&again[0].1), numbers(&first), "{done} were done");
+            assert_eq!(numbers(&again[1].1), numbers(&numbered(left(5, 12))), "{done} were done");
+        }
     }
 
     #[test]
