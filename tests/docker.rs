@@ -287,8 +287,11 @@ fn a_character_on_the_edge_of_two_pieces_survives_and_a_line_beyond_the_limit_is
     shipment.until_printed("\"end\"", Duration::from_secs(60));
     shipment.stop();
     let expected = [format!("{}äb", "a".repeat(16_383)), "c".repeat(40_000), "end".to_owned()];
-    assert_eq!(shipment.messages(), expected);
-    let flags: Vec<_> = shipment.printed().iter().map(Printed::flags).collect();
+    // A line whose middle was being written when following began comes with the reading after it.
+    let mut printed = shipment.printed();
+    printed.sort_by(|one, other| one.message().cmp(other.message()));
+    assert_eq!(printed.iter().map(Printed::message).collect::<Vec<_>>(), expected);
+    let flags: Vec<_> = printed.iter().map(Printed::flags).collect();
     assert_eq!(flags, [vec![], vec!["truncated".to_owned()], vec![]]);
 }
 

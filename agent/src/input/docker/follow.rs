@@ -36,6 +36,7 @@ use super::screen::Screen;
 use super::unproved::Unproved;
 use crate::random;
 
+mod back;
 mod pass;
 mod reading;
 
@@ -150,7 +151,7 @@ impl Follower {
             self.refresh().await;
             let next = match self.pass().await {
                 Pass::Stop => Next::Stop,
-                Pass::Stalled | Pass::Silent | Pass::Uncovered(_) | Pass::Doubtful(_) => Next::Again,
+                Pass::Stalled | Pass::Silent | Pass::Uncovered(_) | Pass::Doubtful => Next::Again,
                 Pass::Due => {
                     // Streams that end at rotations, with lines between them, must not make pauses longer and longer.
                     delay.reset();

@@ -1,9 +1,11 @@
 //! From the bytes of one log stream to lines: messages, stamps, pieces, and what is safe already.
 //!
 //! When a log is read again, it is opened with only so many messages from its end, because the engine decodes a whole log to find a time in
-//! it. The first message that comes shows whether that was enough: [`Verdict::Uncovered`] means that the log has to be
-//! opened again, further back. Where the clock was set back the first message shows nothing; then it is seen by the marked lines, which have not come by
-//! before a new one or the end.
+//! it. The first message that comes shows whether that may be enough: [`Verdict::Uncovered`] means that the log has to be
+//! opened again, further back. Where the clock was set back that message shows nothing. So nothing is taken for new before the place of the marks has come by; a log
+//! that is at its end before ([`Intake::at_end`]) has to be opened again as well.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::frames::{CorruptHeader, Decoder, Kind};
 use super::lines::Lines;
@@ -20,6 +22,8 @@ pub(crate) enum Reach {
     Tail {
         /// The first message of the last try.
         before: Option<First>,
+        /// The log is short enough to look for the place of the marks to its end before lines are told to be missing, if it has no more.
+        short: bool,
     },
     /// Before the end of what was handed on: it was opened before that was read. Nothing is missing before its first message.
     Adjoining,
@@ -28,7 +32,13 @@ pub(crate) enum Reach {
 }
 
 /// The first message of a stream.
-pub(crate) type First = (Stream, i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    stream: Stream,
+    nanos: i64,
+    /// Of its text, for several messages may have one time.
+    hash: u64,
+}
 
 /// What to do after some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +56,9 @@ pub(crate) struct Intake {
     joiner: Joiner,
     reach: Option<Reach>,
     first: Option<First>,
+    /// Messages may stand before the first one; then no stream's first one may have this time.
+    cut_off: bool,
+    ambiguous: [Option<i64>; 2],
     tty: bool,
     last: [i64; 2],
     /// A line of this time was there before, with nothing safe.
@@ -62,7 +75,8 @@ impl Intake {
         let joiner = Joiner::new(limit, stamps, marks);
         let (decoder, last) = (Decoder::new(tty), [0; 2]);
         let (first, expected, lines, complaints) = (None, None, Lines::default(), Vec::new());
-        Self { decoder, joiner, reach: Some(reach), first, tty, last, expected, lines, complaints }
+        let (cut_off, ambiguous) = (false, Stream::BOTH.map(|stream| joiner.ambiguous(stream)));
+        Self { decoder, joiner, reach: Some(reach), first, cut_off, ambiguous, tty, last, expected, lines, complaints }
     }
 
     /// Tells a gap when the log begins later than with a line that was there before, though nothing of it is safe.
@@ -76,7 +90,7 @@ impl Intake {
     /// [`CorruptHeader`], after which the stream is of no use; the lines before it are.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<Verdict, CorruptHeader> {
         let mut verdict = Verdict::Go;
-        let Self { decoder, joiner, reach, first, tty, last, expected, lines, complaints } = self;
+        let Self { decoder, joiner, reach, first, cut_off, ambiguous, tty, last, expected, lines, complaints } = self;
         let mut each = |kind, message: &[u8]| {
             let stream = match kind {
                 Kind::Stdout => Stream::Stdout,
@@ -87,27 +101,32 @@ impl Intake {
             let (nanos, text) = stamp::split(message).unwrap_or((last[stream.index()], message));
             last[stream.index()] = nanos;
             if let Some(reach) = reach.take() {
-                *first = Some((stream, nanos));
-                if !covers(reach, joiner, (stream, nanos)) {
-                    verdict = Verdict::Uncovered((stream, nanos));
+                let begun = First::new(stream, nanos, text);
+                *first = Some(begun);
+                if !covers(reach, joiner, begun) {
+                    verdict = Verdict::Uncovered(begun);
                 }
+                *cut_off = reach.cuts_off(begun);
             }
+            let is_ambiguous = ambiguous[stream.index()].take() == Some(nanos);
             if let Some(expected) = expected.take().filter(|expected| *expected < nanos) {
                 joiner.begins_late(expected);
             }
             let text = if *tty { text.strip_suffix(b"\r\n").unwrap_or(text) } else { text };
             joiner.message(stream, nanos, text, lines);
+            if let Some(first) = first.filter(|_| *cut_off && (is_ambiguous || joiner.is_shifted())) {
+                verdict = Verdict::Uncovered(first);
+            }
         };
         decoder.decode(bytes, &mut each)?;
-        Ok(if verdict == Verdict::Go { self.verdict(false) } else { verdict })
+        Ok(verdict)
     }
 
-    /// Whether the stream has begun too late, as far as that shows only now; `at_end` is whether all of it has come by. A last line without its end may be the
-    /// marked one.
-    pub(crate) fn verdict(&self, at_end: bool) -> Verdict {
-        let whole = || !self.decoder.is_cut() && self.joiner.torn().is_empty();
+    /// Whether the stream has begun too late, now that all of it has come by. A last line without its end may be the marked one.
+    pub(crate) fn at_end(&self) -> Verdict {
+        let whole = !self.decoder.is_cut() && self.joiner.torn().is_empty();
         match self.first {
-            Some(first) if self.joiner.is_mistaken(at_end && whole()) => Verdict::Uncovered(first),
+            Some(first) if whole && self.joiner.is_seeking() => Verdict::Uncovered(first),
             _ => Verdict::Go,
         }
     }
@@ -134,26 +153,47 @@ impl Intake {
     }
 }
 
+impl First {
+    fn new(stream: Stream, nanos: i64, text: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self { stream, nanos, hash: hasher.finish() }
+    }
+}
+
+impl Reach {
+    /// Whether other messages may stand before the first one that comes.
+    fn cuts_off(self, first: First) -> bool {
+        matches!(self, Self::Tail { before, .. } if before != Some(first))
+    }
+}
+
+/// Whether a stream that begins with this message may be read on. Has it look for the place of the marks if they should be there.
 fn covers(reach: Reach, joiner: &mut Joiner, first: First) -> bool {
-    let covered = joiner.begins_with(first.0, first.1);
     match reach {
-        Reach::Whole => true,
-        Reach::Tail { before } => covered || before == Some(first),
-        Reach::Adjoining => {
-            joiner.adjoins();
-            true
+        Reach::Adjoining => joiner.adjoins(),
+        Reach::Anew(from) => joiner.begins_late(from),
+        Reach::Whole | Reach::Tail { .. } if joiner.is_covered_from(first.stream, first.nanos) => {
+            // Where that place is not known, the first message has to do.
+            if !joiner.seek() {
+                joiner.adjoins();
+            }
         }
-        Reach::Anew(from) => {
-            joiner.begins_late(from);
-            true
+        Reach::Whole => {}
+        Reach::Tail { .. } if reach.cuts_off(first) => return false,
+        Reach::Tail { short, .. } => {
+            let _seeks = short && joiner.seek();
         }
     }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::input::docker::position::Position;
+
+    const TAIL: Reach = Reach::Tail { before: None, short: true };
 
     fn stamped(second: u32, text: &str) -> String {
         format!("2026-11-21T09:55:{second:02}.000000000Z {text}")
@@ -212,29 +252,55 @@ mod tests {
     fn a_tail_must_begin_at_or_before_a_mark() {
         let safe = marks(&[(Stream::Stdout, 5)]);
         for (second, covered) in [(4, true), (5, true), (6, false)] {
-            let mut intake = intake(safe, Reach::Tail { before: None });
+            let mut intake = intake(safe, TAIL);
             let verdict = intake.decode(&frame(1, &stamped(second, "x\n"))).unwrap();
             assert_eq!(verdict == Verdict::Go, covered, "second {second}");
         }
-        let mut intake = intake(safe, Reach::Tail { before: None });
-        let first = (Stream::Stderr, nanos(1));
+        let mut intake = intake(safe, TAIL);
+        let first = First::new(Stream::Stderr, nanos(1), b"x\n");
         assert_eq!(intake.decode(&frame(2, &stamped(1, "x\n"))), Ok(Verdict::Uncovered(first)));
     }
 
     #[test]
-    fn behind_a_clock_that_was_set_back_only_a_marked_line_proves_that_nothing_is_missing() {
+    fn behind_a_clock_that_was_set_back_only_the_marked_line_proves_that_nothing_is_missing() {
         let marks = marks(&[(Stream::Stdout, 5)]).with_later(Some(Stream::Stdout));
-        let first = Verdict::Uncovered((Stream::Stdout, nanos(3)));
-        for (seconds, go, at_end, new) in [
-            (&[3, 4][..], Verdict::Go, first, &[][..]),
-            (&[3, 4, 6], first, first, &[]),
-            (&[3, 5, 4, 6], Verdict::Go, Verdict::Go, &["4", "6"]),
+        let first = Verdict::Uncovered(First::new(Stream::Stdout, nanos(3), b"3\n"));
+        for (seconds, at_end, new) in [
+            (&[3, 4][..], first, &[][..]),
+            (&[3, 4, 6], first, &[]),
+            (&[3, 5, 4, 6], Verdict::Go, &["4", "6"]),
+            (&[3, 6, 5, 4, 7], Verdict::Go, &["4", "7"]),
         ] {
             let bytes: Vec<u8> =
                 seconds.iter().flat_map(|second| frame(1, &stamped(*second, &format!("{second}\n")))).collect();
-            let mut intake = intake(marks, Reach::Tail { before: None });
-            assert_eq!((intake.decode(&bytes), intake.verdict(true)), (Ok(go), at_end), "{seconds:?}");
-            assert_eq!(texts(&mut intake), new, "{seconds:?}");
+            let mut intake = intake(marks, TAIL);
+            assert_eq!((intake.decode(&bytes), intake.at_end()), (Ok(Verdict::Go), at_end), "{seconds:?}");
+            assert_eq!((texts(&mut intake), intake.take_gap()), (new.iter().map(ToString::to_string).collect(), None));
+        }
+    }
+
+    #[test]
+    fn a_tail_may_not_begin_in_the_midst_of_lines_of_a_marked_time() {
+        let mut marks = marks(&[(Stream::Stderr, 6)]);
+        marks.set(Stream::Stdout, Position { nanos: nanos(7), ordinal: 2 });
+        let bytes = [frame(2, &stamped(5, "a\n")), frame(2, &stamped(6, "b\n")), frame(1, &stamped(7, "c\n"))].concat();
+        let first = First::new(Stream::Stderr, nanos(5), b"a\n");
+        for later in [Some(Stream::Stdout), Some(Stream::Stderr), None] {
+            let marks = marks.with_later(later);
+            assert_eq!(intake(marks, TAIL).decode(&bytes), Ok(Verdict::Uncovered(first)), "{later:?}");
+            let all = Reach::Tail { before: Some(first), short: true };
+            assert_eq!(intake(marks, all).decode(&bytes), Ok(Verdict::Go), "{later:?}");
+        }
+    }
+
+    #[test]
+    fn messages_of_one_time_are_not_taken_for_one_message() {
+        let before = Some(First::new(Stream::Stdout, nanos(6), b"one\n"));
+        for (text, verdict) in
+            [("one\n", Verdict::Go), ("two\n", Verdict::Uncovered(First::new(Stream::Stdout, nanos(6), b"two\n")))]
+        {
+            let mut intake = intake(marks(&[(Stream::Stdout, 5)]), Reach::Tail { before, short: false });
+            assert_eq!(intake.decode(&frame(1, &stamped(6, text))), Ok(verdict));
         }
     }
 
@@ -247,13 +313,13 @@ mod tests {
         );
         let to = Position { nanos: nanos(3), ordinal: 0 };
         assert_eq!(intake.take_gap(), Some(Gap { from: nanos(5), to, stream: Stream::Stdout }));
-        assert_eq!((texts(&mut intake), intake.verdict(true)), (vec!["3".to_owned(), "2".to_owned()], Verdict::Go));
+        assert_eq!((texts(&mut intake), intake.at_end()), (vec!["3".to_owned(), "2".to_owned()], Verdict::Go));
     }
 
     #[test]
     fn a_log_that_has_no_more_is_taken_and_the_gap_is_told_once() {
-        let first = (Stream::Stdout, nanos(6));
-        let mut intake = intake(marks(&[(Stream::Stdout, 5)]), Reach::Tail { before: Some(first) });
+        let before = Some(First::new(Stream::Stdout, nanos(6), b"six\n"));
+        let mut intake = intake(marks(&[(Stream::Stdout, 5)]), Reach::Tail { before, short: false });
         assert_eq!(intake.take_gap(), None);
         assert_eq!(intake.decode(&frame(1, &stamped(6, "six\n"))), Ok(Verdict::Go));
         let to = Position { nanos: nanos(6), ordinal: 0 };
@@ -293,7 +359,7 @@ mod tests {
     #[test]
     fn what_is_safe_is_left_out() {
         let bytes: Vec<u8> = (1..=4).flat_map(|second| frame(1, &stamped(second, &format!("{second}\n")))).collect();
-        let mut intake = intake(marks(&[(Stream::Stdout, 2)]), Reach::Tail { before: None });
+        let mut intake = intake(marks(&[(Stream::Stdout, 2)]), TAIL);
         assert_eq!(intake.decode(&bytes), Ok(Verdict::Go));
         assert_eq!(texts(&mut intake), ["3", "4"]);
         assert_eq!(intake.take_gap(), None);

@@ -148,22 +148,28 @@ impl Joiner {
         self.resume.covered();
     }
 
-    /// Takes note of the first message of the log: behind one before a mark nothing is missing, unless [`Joiner::is_mistaken`] says so later.
-    pub(crate) fn begins_with(&mut self, stream: Stream, nanos: i64) -> bool {
-        let covered = self.is_covered_from(stream, nanos);
-        if covered {
-            self.resume.guess();
-        }
-        covered
+    /// Takes nothing for new until the place of the marks comes by. False where that place is not known.
+    pub(crate) fn seek(&mut self) -> bool {
+        self.resume.seek()
     }
 
-    /// Whether the log begins too late after all; `at_end` is whether all of it has come by.
-    pub(crate) fn is_mistaken(&self, at_end: bool) -> bool {
-        self.resume.is_mistaken(at_end)
+    /// Whether that place has not come by yet.
+    pub(crate) fn is_seeking(&self) -> bool {
+        self.resume.is_seeking()
     }
 
-    /// Whether a log that starts with this message contains everything that is not safe.
-    fn is_covered_from(&self, stream: Stream, nanos: i64) -> bool {
+    /// Whether the log begins in the midst of several lines of one time, so that new ones can't be named.
+    pub(crate) fn is_shifted(&self) -> bool {
+        self.resume.is_shifted()
+    }
+
+    /// The time that the first line of this stream must not have where the log is cut off.
+    pub(crate) fn ambiguous(&self, stream: Stream) -> Option<i64> {
+        self.resume.ambiguous(stream, self.stamps == Stamps::Own)
+    }
+
+    /// Whether a log that starts with this message contains everything that is not safe, if nobody has set the clock back.
+    pub(crate) fn is_covered_from(&self, stream: Stream, nanos: i64) -> bool {
         self.resume.is_covered_from(stream, nanos, self.stamps == Stamps::Own)
     }
 

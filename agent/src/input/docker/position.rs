@@ -5,13 +5,16 @@
 //! clock; between the two streams they do, by tens of milliseconds under load. So there is one mark per stream.
 //!
 //! What it promises: a line that is not safe is never taken for one. [`Resume`] goes by place, not by time: behind the marked line
-//! everything is new, whatever its stamp says, so a clock that was set back costs nothing. A line is skipped only while it
+//! everything is new, whatever its stamp says, so a clock that was set back costs nothing. Where a log can't be read again from further back, a line is skipped only while it
 //! stands before its mark *and* is stamped no later than it. Set forward and back again, the clock can make safe
-//! lines look new; they are sent once more under the identity they had, and Elasticsearch refuses the second copy.
+//! lines look new there; they are sent once more under the identity they had, and Elasticsearch refuses the second copy.
 //!
 //! The marks of both streams together are one place in the log, right behind the marked line that stands later in it. When neither marked line is found
 //! before the first new one, the log begins behind that place, and lines may be missing: [`Resume::take_gap`] tells between which. Behind that place
 //! everything is new in both streams: so a stream whose own mark is far back, where nobody reads any more, may begin again with any time.
+//!
+//! Who can read a log again from further back looks for the place itself ([`Resume::seek`]) and goes by no time at all: where the clock was set back, lines before
+//! the place may be stamped later than both marks.
 //!
 //! Only lines that are joined with others break this: one that waits stands before the place and is not safe. Then it is not known which mark is the
 //! later one ([`Marks::later`] is nothing), each stream goes by its own mark, and what can't be known is this: a first line of a stream that was never
@@ -171,10 +174,10 @@ pub(crate) struct Resume {
     past: [bool; 2],
     /// It is known that the log still holds all that is not safe: a marked line has come by.
     whole: bool,
-    /// A message before a mark came first. So the marked line is to come, unless the clock was set back.
-    guessed: bool,
-    /// A new line came before any marked one: the guess was wrong.
-    mistaken: bool,
+    /// Nothing is new until the place of both marks comes by.
+    seeks: bool,
+    /// A line of a marked time had another ordinal than the one behind the mark, so that others of that time are cut off.
+    shifted: bool,
     /// The place of both marks has come by, so that lines before their stream's mark are new as well: they only have an earlier time.
     passed: bool,
     /// The last safe line of all, in nanoseconds.
@@ -216,6 +219,9 @@ impl Resume {
 
     fn passes(&mut self, stream: Stream, position: Position) -> bool {
         let (mark, later) = (self.waiting.of(stream), self.waiting.later());
+        if self.seeks {
+            return self.is_behind_place(stream, position);
+        }
         if mark.is_some_and(|mark| position < mark) {
             return self.passed;
         }
@@ -229,15 +235,23 @@ impl Resume {
         // line that was held back, to be joined with others, can stand before the mark of the other stream: it proves nothing.
         let held_back = later.is_none() && mark.is_none() && position.nanos < self.last;
         if !self.whole && !held_back {
-            self.mistaken |= self.guessed;
-            if self.mistaken {
-                return false;
-            }
             self.whole = true;
             self.gap = Some(Gap { from: self.last, to: position, stream });
         }
         self.leave(stream);
         self.passed |= later.is_some();
+        true
+    }
+
+    /// Whether the line stands behind the place of both marks, which is looked for; the first one of its stream if it does.
+    fn is_behind_place(&mut self, stream: Stream, position: Position) -> bool {
+        let mark = self.waiting.of(stream);
+        if !self.whole {
+            self.whole = self.waiting.later() == Some(stream) && mark == Some(position);
+            return false;
+        }
+        self.shifted |= mark.is_some_and(|mark| position.nanos == mark.nanos && position.ordinal != mark.ordinal + 1);
+        self.leave(stream);
         true
     }
 
@@ -262,24 +276,38 @@ impl Resume {
         self.whole = true;
     }
 
-    /// Takes the log for one that contains everything after the marks, until [`Resume::is_mistaken`] says otherwise. Where lines are joined nothing could.
-    pub(crate) fn guess(&mut self) {
-        self.guessed = self.waiting.later().is_some();
-        self.whole |= !self.guessed;
+    /// Takes nothing for new until the place of both marks comes by, for a log that can be read again if it does not: see [`Resume::is_seeking`]. Where lines are
+    /// joined that place is not known; false then.
+    pub(crate) fn seek(&mut self) -> bool {
+        self.seeks = self.waiting.later().is_some();
+        self.seeks
     }
 
-    /// Whether that was a mistake: a new line came before any marked one, or none has come and the log is at its end. No line was new until then.
-    pub(crate) fn is_mistaken(&self, at_end: bool) -> bool {
-        self.mistaken || (at_end && self.guessed && !self.whole)
+    /// Whether the place of both marks has not come by, which was to be looked for. No line was new until then.
+    pub(crate) fn is_seeking(&self) -> bool {
+        self.seeks && !self.whole
+    }
+
+    /// Whether the log begins in the midst of several lines of one time, so that the ordinals of new ones are wrong.
+    pub(crate) fn is_shifted(&self) -> bool {
+        self.shifted
     }
 
     /// Whether a log that starts with a message of this time contains everything after the marks. A message *before* a mark says so, if nobody has set the clock back.
-    /// One with the marked time does so only if times do not repeat (`ties`): else the first of several lines with that time
-    /// might have been cut off, which would shift their ordinals.
+    /// So does one with the marked time, but for those of [`Resume::ambiguous`].
     #[inline]
     pub(crate) fn is_covered_from(&self, stream: Stream, nanos: i64, ties: bool) -> bool {
-        let covers = |mark: Position| nanos < mark.nanos || (nanos == mark.nanos && mark.ordinal == 0 && !ties);
+        let covers = |mark: Position| nanos <= mark.nanos && self.ambiguous(stream, ties) != Some(nanos);
         self.waiting.is_empty() || self.waiting.of(stream).is_some_and(covers)
+    }
+
+    /// The time of this stream's marked line, if the stream's first line in a log that is cut off must not have it: that may be another line of the same time, whose
+    /// ordinal would be wrong. At the place of the marks it must not in any case. Elsewhere it is seen by the first new line ([`Resume::is_shifted`]), or, where the place is not
+    /// known, it is minded if times repeat (`ties`) or have done so.
+    pub(crate) fn ambiguous(&self, stream: Stream, ties: bool) -> Option<i64> {
+        let mark = self.waiting.of(stream)?;
+        let minded = self.waiting.later().map_or(ties || mark.ordinal > 0, |later| later == stream);
+        minded.then_some(mark.nanos)
     }
 }
 
@@ -448,6 +476,9 @@ mod tests {
         assert!(!first_of_its_time.is_covered_from(Stream::Stderr, 1, false));
         let third = Resume::after(marks(&[(Stream::Stdout, at(5, 2))]));
         assert!(!third.is_covered_from(Stream::Stdout, 5, false));
+        let both = marks(&[(Stream::Stdout, at(5, 0)), (Stream::Stderr, at(7, 2))]).with_later(Some(Stream::Stdout));
+        assert!(!Resume::after(both).is_covered_from(Stream::Stdout, 5, false));
+        assert!(Resume::after(both).is_covered_from(Stream::Stderr, 7, false), "the place is sought for");
         assert!(Resume::default().is_covered_from(Stream::Stderr, 1, true));
     }
 

@@ -11,6 +11,7 @@ use super::super::intake::{First, Intake, Reach};
 use super::super::lines::Lines;
 use super::super::partial::Stamps;
 use super::super::position::{Marks, Position, Stream};
+use super::back::{Back, Step};
 use super::reading::{CHUNK, Reading};
 use super::{Follower, Start};
 
@@ -64,8 +65,8 @@ pub(super) enum Pass {
     Troubled(usize),
     /// The stream began too late; with this message.
     Uncovered(First),
-    /// The stream, which began with this message, is silent now, and none of the marked lines has come by.
-    Doubtful(First),
+    /// The stream, which is followed, is silent or takes long, and the place of the marks has not come by.
+    Doubtful,
     /// The queue was full for too long; it is not any more.
     Stalled,
     /// Nothing has come for a long time.
@@ -163,12 +164,11 @@ impl Follower {
         }
         intake.finish();
         let sealed = intake.lines.seal(CHUNK);
+        let Some(line) = sealed.lines.last() else { return Ok(Marks::default()) };
+        let last = Position { nanos: line.position.nanos, ordinal: 0 };
         let mut marks = Marks::default();
-        if let Some(line) = sealed.lines.last() {
-            let last = Position { nanos: line.position.nanos, ordinal: 0 };
-            Stream::BOTH.into_iter().for_each(|stream| marks.set(stream, last));
-        }
-        Ok(marks)
+        Stream::BOTH.into_iter().for_each(|stream| marks.set(stream, last));
+        Ok(marks.with_later(Some(line.stream)))
     }
 
     /// Reads the log from behind what was handed on, opening it further and further back until nothing is missing.
@@ -177,20 +177,20 @@ impl Follower {
             let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
             return self.read_tail(mode, tail, Reach::Whole).await;
         }
-        let (mut mode, mut before) = (mode, None);
         let expected = if mode == Mode::Proving { self.habit.lines.unwrap_or_default() as u64 } else { 0 };
-        let tails = TAILS.into_iter().filter(|tail| *tail >= expected).map(Some);
-        for tail in tails.chain([None, None]) {
-            let reach = if tail.is_some() { Reach::Tail { before } } else { Reach::Whole };
-            match self.read_tail(mode, tail, reach).await {
-                // Only a reading that does not follow comes to an end.
-                Pass::Doubtful(first) => (mode, before) = (Mode::Proving, Some(first)),
-                Pass::Uncovered(first) if tail.is_none() || before == Some(first) => return self.read_anew(mode).await,
-                Pass::Uncovered(first) => before = Some(first),
+        let (mut mode, mut back) = (mode, Back::new(&TAILS, expected));
+        loop {
+            let ended = match back.step() {
+                Step::Behind(tail, reach) => self.read_tail(mode, tail, reach).await,
+                Step::Anew => self.read_anew(mode).await,
+            };
+            match ended {
+                // The same once more, to its end.
+                Pass::Doubtful => mode = Mode::Proving,
+                Pass::Uncovered(first) => back.begins_too_late(first),
                 ended => return ended,
             }
         }
-        Pass::Silent
     }
 
     /// Reads a log that has none of the marked lines any more, though it has older ones by their time: the clock was set back, and all of it is new.

@@ -59,14 +59,17 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// At the end of what is there: whether the log began too late. One that the engine could not read to its end does not tell, and one that is silent
-    /// may only be slow.
-    fn check_beginning(&self, silent: bool) -> Result<(), Pass> {
-        match self.intake.verdict(true) {
-            Verdict::Uncovered(first) if silent => Err(Pass::Doubtful(first)),
+    /// At the end of what is there: whether the log began too late. One that the engine could not read to its end does not tell.
+    fn check_beginning(&self) -> Result<(), Pass> {
+        match self.intake.at_end() {
             Verdict::Uncovered(first) if !self.troubled => Err(Pass::Uncovered(first)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a log that is followed may have begun too late, or is only slow or long: that is seen by reading it to its end, which following never comes to.
+    fn is_doubtful(&self) -> bool {
+        self.mode == Mode::Follow && self.intake.at_end() != Verdict::Go
     }
 }
 
@@ -79,6 +82,7 @@ impl Follower {
         loop {
             let patience = match &reading.turn {
                 Some(_) => Instant::now() + SETTLED,
+                None if reading.is_doubtful() => Instant::now() + SETTLED,
                 None => self.patience(reading.mode, heard),
             };
             let patience = self.screen.due().map_or(patience, |due| due.min(patience));
@@ -99,15 +103,18 @@ impl Follower {
             match read {
                 Ok(Some(bytes)) => {
                     heard = Instant::now();
-                    if begun.elapsed() > TURN {
-                        reading.turn = None;
-                    }
                     match self.take(reading, &bytes) {
                         Err(Pass::Troubled(_)) => {
                             self.hand_on(reading).await?;
                             return Err(Pass::Troubled(reading.lines));
                         }
                         taken => taken?,
+                    }
+                    if begun.elapsed() > TURN {
+                        reading.turn = None;
+                        if reading.is_doubtful() {
+                            return Err(Pass::Doubtful);
+                        }
                     }
                 }
                 Ok(None) => {
@@ -117,7 +124,7 @@ impl Follower {
                         Mode::Follow | Mode::Unproved if !reading.troubled => reading.intake.finish(),
                         Mode::Follow | Mode::Unproved | Mode::Proving => reading.intake.lines.finish_overdue(),
                     }
-                    reading.check_beginning(false)?;
+                    reading.check_beginning()?;
                     self.waits = reading.intake.lines.wait_for_others();
                     self.screen.hurry();
                     self.hand_on(reading).await?;
@@ -129,9 +136,8 @@ impl Follower {
                 }
                 Err(Waited::Long) if self.screen.is_due() => self.hand_on(reading).await?,
                 Err(Waited::Long) if waits => reading.intake.lines.finish_overdue(),
-                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {
-                    reading.check_beginning(true)?;
-                }
+                Err(Waited::Long) if deadline.is_none() && reading.is_doubtful() => return Err(Pass::Doubtful),
+                Err(Waited::Long) if deadline.is_none() && reading.turn.take().is_some() => {}
                 Err(Waited::Long) if deadline.is_none() && !self.is_due(reading.mode) => return Err(Pass::Silent),
                 Err(Waited::Long) => {}
             }
