@@ -4,11 +4,14 @@
 //! user may not list templates, Elasticsearch refuses the question; that is no mistake, and nothing is said of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::action::{Action, Choice};
 use super::client::Client;
@@ -16,6 +19,9 @@ use super::managed::{Managed, Product};
 use super::outfit::Outfit;
 use crate::files;
 use crate::finding::Finding;
+
+/// How long one question may take. Somebody waits for the report; what is not answered by then is left out of it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An output's indices, and what it does there.
 pub(super) struct Indices<'a> {
@@ -162,11 +168,15 @@ impl Template {
 }
 
 async fn is_stream(client: &Client, name: &str) -> bool {
-    client.ask(Method::Get, &format!("_data_stream/{name}"), None).await.is_ok()
+    asked(client, Method::Get, &format!("_data_stream/{name}"), None).await.is_some()
 }
 
 async fn told<T: DeserializeOwned>(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Option<T> {
-    serde_json::from_slice(&client.ask(method, path, body).await.ok()?).ok()
+    serde_json::from_slice(&asked(client, method, path, body).await?).ok()
+}
+
+async fn asked(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Option<Bytes> {
+    timeout(PATIENCE, client.ask(method, path, body)).await.ok()?.ok()
 }
 
 #[cfg(test)]
