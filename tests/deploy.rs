@@ -454,3 +454,16 @@ fn the_package_holds_what_a_host_needs() {
     }
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn both_ways_to_make_the_image_say_the_same_of_it() {
+    let starts = ["VOLUME ", "HEALTHCHECK ", "ENTRYPOINT ", "CMD "];
+    let instructions = |file: &str| -> Vec<String> {
+        let text = fs::read_to_string(repository(file)).unwrap();
+        let bare = text.lines().map(|line| line.trim().trim_start_matches("-c '").trim_end_matches("' \\"));
+        bare.filter(|line| starts.iter().any(|start| line.starts_with(start))).map(str::to_owned).collect()
+    };
+    let by_docker = instructions("deploy/Dockerfile");
+    assert_eq!(by_docker.len(), starts.len());
+    assert_eq!(by_docker, instructions("deploy/image"));
+}
