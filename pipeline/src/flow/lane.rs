@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::block_on;
 use super::queue::{Chunk, Closed, Sent};
@@ -86,7 +86,7 @@ impl Entrance {
 
     /// Whether there is no place; when nobody takes anything any more, there is one to find that out.
     pub(super) fn is_full(&self) -> bool {
-        matches!(self.0.places.try_acquire(), Err(TryAcquireError::NoPermits))
+        self.0.places.available_permits() == 0 && !self.0.places.is_closed()
     }
 
     /// How many chunks wait.
