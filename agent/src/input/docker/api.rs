@@ -19,7 +19,7 @@ use bollard::{ClientVersion, Docker};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,10 +27,12 @@ use tokio::time::timeout;
 
 mod address;
 mod events;
+mod stream;
 mod tls;
 
 pub(crate) use address::{Address, Environment};
 pub(crate) use events::{Event, Events};
+pub(crate) use stream::ByteStream;
 
 use super::position::Stream;
 
@@ -242,39 +244,12 @@ impl Engine {
     }
 
     async fn stream(&self, path: &str) -> Result<ByteStream, ApiError> {
-        let answer = self.connector.ask(&format!("/v1.{}{path}", self.version)).await?;
-        Ok(ByteStream { body: answer.into_body(), connector: Arc::clone(&self.connector) })
+        ByteStream::open(&self.connector, &format!("/v1.{}{path}", self.version)).await
     }
 }
 
 fn minor_version(version: &str) -> Option<usize> {
     version.strip_prefix("1.")?.parse().ok()
-}
-
-/// The body of an answer that goes on.
-pub(crate) struct ByteStream {
-    body: Incoming,
-    connector: Arc<Connector>,
-}
-
-impl ByteStream {
-    /// The next bytes; `None` at the end.
-    ///
-    /// # Errors
-    /// [`ApiError::Broken`].
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        loop {
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(self.connector.broken(error)),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Makes connections to one address.
@@ -287,6 +262,9 @@ struct Connector {
 trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// A connection over which requests with bodies of the kind `B` are sent.
+type Connection<B> = http1::Connection<TokioIo<Box<dyn Transport>>, B>;
 
 impl Connector {
     fn new(environment: &Environment) -> Result<Self, ApiError> {
@@ -311,6 +289,18 @@ impl Connector {
         result.map_err(|error| self.address.unreachable(&error))
     }
 
+    /// A new connection, which somebody has to poll, and the way to send a request over it.
+    async fn open<B>(&self) -> Result<(SendRequest<B>, Connection<B>), ApiError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let transport = TokioIo::new(self.connect().await?);
+        let handshake = http1::Builder::new().max_buf_size(READ).handshake(transport).await;
+        handshake.map_err(|error| self.broken(with_causes(&error)))
+    }
+
     /// Sends `request` over a new connection. The connection's task ends with the answer's body.
     async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, ApiError>
     where
@@ -318,26 +308,37 @@ impl Connector {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let transport = TokioIo::new(self.connect().await?);
-        let mut builder = http1::Builder::new();
-        let handshake = builder.max_buf_size(READ).handshake(transport).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.broken(with_causes(&error)))?;
+        let (mut sender, connection) = self.open().await?;
         tokio::spawn(connection);
-        let answer = timeout(ANSWER, sender.send_request(origin_form(request))).await;
-        let answer = answer.map_err(|_| self.broken("no answer within 60 seconds"))?;
+        self.answer(sender.send_request(origin_form(request))).await
+    }
+
+    /// The answer to what was sent, waited for as long as may be.
+    async fn answer(
+        &self,
+        sent: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    ) -> Result<Response<Incoming>, ApiError> {
+        let answer = timeout(ANSWER, sent).await.map_err(|_| self.broken("no answer within 60 seconds"))?;
         answer.map_err(|error| self.broken(with_causes(&error)))
     }
 
     /// Asks for `path`; an answer that is no success is an error.
     async fn ask(&self, path: &str) -> Result<Response<Incoming>, ApiError> {
-        let request = Request::get(path).body(Empty::<Bytes>::new()).map_err(|error| self.broken(error))?;
-        let answer = self.send(request).await?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
+        let answer = self.send(self.get(path)?).await?;
+        if answer.status().is_success() { Ok(answer) } else { Err(self.refusal(path, answer).await) }
+    }
+
+    fn get(&self, path: &str) -> Result<Request<Empty<Bytes>>, ApiError> {
+        Request::get(path).body(Empty::new()).map_err(|error| self.broken(error))
+    }
+
+    /// What an answer says that is no success.
+    async fn refusal(&self, path: &str, answer: Response<Incoming>) -> ApiError {
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(|error| self.broken(error))?.to_bytes();
-        Err(self.refused(path, status, &message(&body)))
+        match answer.into_body().collect().await {
+            Ok(body) => self.refused(path, status, &message(&body.to_bytes())),
+            Err(error) => self.broken(error),
+        }
     }
 
     fn refused(&self, path: &str, status: u16, message: &str) -> ApiError {
