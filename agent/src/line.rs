@@ -389,12 +389,22 @@ fn report(trouble: Trouble<'_>) {
             let fate = match fate {
                 Fate::Kept => "the dead letter queue keeps it",
                 Fate::ReadAgain => "it is read again after the next start",
+                Fate::GoesOn if kind == "queue" => {
+                    "it is lost, for there is no dead letter queue (dead_letter_queue.enable)"
+                }
                 Fate::GoesOn if kind == "output" => "this output does not get it, for there is no dead letter queue",
                 Fate::GoesOn => "it goes on to what follows",
             };
             error!(
                 suppressed,
                 kind, id, place, "part of a pipeline panicked on an event, which is a defect of elkhound; {fate}"
+            );
+        }
+        Trouble::Lost { events } => {
+            error!(
+                suppressed,
+                events,
+                "what an input has read could not be made into events, which is a defect of elkhound; they are lost: report it with the panic's place, which is told before"
             );
         }
     }

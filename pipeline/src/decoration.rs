@@ -11,6 +11,8 @@ use crate::event::Event;
 use crate::filter::common::{add_field, fields_to_add};
 use crate::filter::reference::{Raised, Reference};
 use crate::flow::queue::Chunk;
+use crate::flow::receipt::Receipt;
+use crate::flow::worker::survives;
 use crate::template::Template;
 use crate::value::Value;
 
@@ -138,7 +140,24 @@ impl Chunk for Decorated {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
         let before = events.len();
         self.chunk.unpack(events);
-        events[before..].iter_mut().for_each(|event| self.decoration.apply(event));
+        decorate(&mut events[before..], |event| self.decoration.apply(event));
+    }
+
+    fn receipt(&self) -> Option<Receipt> {
+        self.chunk.receipt()
+    }
+}
+
+/// Does `apply` to each event; one on which it panics leaves a tag, as one on which it fails does.
+fn decorate(events: &mut [Event], apply: impl Fn(&mut Event)) {
+    let mut begun = 0;
+    while !survives(|| {
+        while let Some(event) = events.get_mut(begun) {
+            begun += 1;
+            apply(event);
+        }
+    }) {
+        events[begun - 1].tag(FAILED);
     }
 }
 
@@ -160,6 +179,25 @@ mod tests {
         let decoration = Decoration::read(&mut options);
         assert!(options.finish());
         decoration
+    }
+
+    #[test]
+    fn an_event_on_which_it_panics_is_tagged_and_costs_no_other() {
+        let mut events: Vec<Event> = (0..4).map(|_| Event::default()).collect();
+        events[1].tag("odd");
+        events[3].tag("odd");
+        decorate(&mut events, |event| {
+            assert_eq!(event.field("tags"), None, "as the test wants it");
+            event.tag("done");
+        });
+        let shown = |event: &Event| format!("{:?}", event.field("tags"));
+        let tagged = |tags: &[&str]| {
+            let mut event = Event::default();
+            tags.iter().for_each(|tag| event.tag(tag));
+            shown(&event)
+        };
+        let (done, failed) = (tagged(&["done"]), tagged(&["odd", FAILED]));
+        assert_eq!(events.iter().map(shown).collect::<Vec<_>>(), [&*done, &*failed, &*done, &*failed]);
     }
 
     fn applied(decoration: &Decoration, fields: &str) -> String {

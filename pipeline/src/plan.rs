@@ -155,6 +155,11 @@ pub enum Trouble<'a> {
         /// What becomes of the event.
         fate: Fate,
     },
+    /// A chunk could not be unpacked: a panic, too, but there is no event yet that could be set aside.
+    Lost {
+        /// How many events it had.
+        events: usize,
+    },
 }
 
 /// A step of the plan.

@@ -59,7 +59,7 @@ const METRICS: &[Row] = &[
     ("elkhound_output_blocked", Gauge, "1 while documents are not taken."),
     ("elkhound_output_disk_queue_bytes", Gauge, "Bytes of the queue on disk of an output with `when_full => spill`."),
     ("elkhound_output_disk_queue_events", Gauge, "Events that wait there."),
-    ("elkhound_output_disk_queue_lost_events_total", Counter, "Events there that damage has cost."),
+    ("elkhound_output_disk_queue_lost_events_total", Counter, "Events there that damage or a defect has cost."),
     ("elkhound_output_disk_queue_max_bytes", Gauge, "How large that queue may become."),
     ("elkhound_output_documents_total", Counter, "Documents by what became of them: indexed, refused, retried."),
     (
@@ -76,11 +76,16 @@ const METRICS: &[Row] = &[
     ("elkhound_pipeline_batches_total", Counter, "Batches that workers have taken up."),
     ("elkhound_pipeline_disk_queue_bytes", Gauge, "Bytes of the queue on disk."),
     ("elkhound_pipeline_disk_queue_events", Gauge, "Events in the queue on disk."),
-    ("elkhound_pipeline_disk_queue_lost_events_total", Counter, "Events of the queue on disk that damage has cost."),
+    (
+        "elkhound_pipeline_disk_queue_lost_events_total",
+        Counter,
+        "Events of the queue on disk that damage or a defect has cost.",
+    ),
     ("elkhound_pipeline_disk_queue_max_bytes", Gauge, "How large the queue on disk may become."),
     ("elkhound_pipeline_duration_seconds_total", Counter, "Time that workers have worked."),
     ("elkhound_pipeline_events_filtered_total", Counter, "Events that have left the filters."),
     ("elkhound_pipeline_events_in_total", Counter, "Events that inputs have handed on."),
+    ("elkhound_pipeline_events_lost_total", Counter, "Events that could not be made of what was read, for a defect."),
     ("elkhound_pipeline_events_out_total", Counter, "Events that went to the outputs."),
     ("elkhound_pipeline_queue_bytes", Gauge, "Bytes in flight."),
     ("elkhound_pipeline_queue_events", Gauge, "Events that wait for a worker."),
@@ -131,6 +136,7 @@ fn of_pipeline(pipeline: &PipelineStats, labels: &Labels, samples: &mut Samples)
     samples.add("elkhound_pipeline_workers", labels, pipeline.workers as f64);
     samples.count("elkhound_pipeline_batches_total", labels, read(&pipeline.flow.batches));
     samples.count("elkhound_pipeline_events_in_total", labels, counts.entered);
+    samples.count("elkhound_pipeline_events_lost_total", labels, read(&pipeline.flow.lost));
     samples.count("elkhound_pipeline_events_filtered_total", labels, counts.filtered);
     samples.count("elkhound_pipeline_events_out_total", labels, counts.left);
     samples.add("elkhound_pipeline_duration_seconds_total", labels, seconds(counts.nanos));

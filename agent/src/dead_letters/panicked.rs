@@ -1,9 +1,10 @@
-//! Events on which a filter, a condition or an output has panicked: the pipeline's dead letter queue keeps them as they were then. What a filter has changed by then stays so, for
+//! Events on which a filter, a condition, an output or the queue on disk has panicked: the pipeline's dead letter queue keeps them as they were then. What a filter has changed by then stays so, for
 //! nobody has a copy of what they were before.
 
 use std::sync::Arc;
 
 use elkhound_pipeline::event::Event;
+use elkhound_pipeline::flow::worker::survives;
 use elkhound_pipeline::plan::{Culprit, Fate, SetAside};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,17 @@ pub(crate) fn set_aside(queue: Arc<DeadLetters>, runtime: Handle, give_up: Cance
             return Fate::GoesOn;
         }
         queue.start(&runtime);
-        if queue.keep_until(refusal(culprit, event).entry_of(event), &give_up) { Fate::Kept } else { Fate::ReadAgain }
+        kept(|| refusal(culprit, event).entry_of(event), |entry| queue.keep_until(entry, &give_up))
     })
+}
+
+/// What an output could not encode, perhaps nobody can: then there is no entry to keep.
+fn kept(encode: impl FnOnce() -> Vec<u8>, keep: impl FnOnce(Vec<u8>) -> bool) -> Fate {
+    let mut entry = Vec::new();
+    if !survives(|| entry = encode()) {
+        return Fate::GoesOn;
+    }
+    if keep(entry) { Fate::Kept } else { Fate::ReadAgain }
 }
 
 fn refusal(culprit: Culprit<'_>, event: &Event) -> Refusal {
@@ -94,6 +104,12 @@ mod tests {
         assert_eq!(again.get(&Path::parse("[@metadata][m]").unwrap()), Some(&1.into()));
         assert_eq!(again.field("message"), Some(&"odd".into()));
         assert_eq!(keep((&plan.filters()[0]).into(), &again), Fate::GoesOn, "it is in the queue already");
+    }
+
+    #[test]
+    fn an_event_that_panics_here_too_is_not_kept_and_ends_nothing() {
+        let encode = || panic!("as the test wants it");
+        assert_eq!(kept(encode, |_| unreachable!("there is no entry")), Fate::GoesOn);
     }
 
     #[tokio::test]

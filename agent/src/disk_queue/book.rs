@@ -134,6 +134,12 @@ impl Book {
         self.gauge.lost.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// How many were lost.
+    #[cfg(test)]
+    pub(super) fn all_lost(&self) -> u64 {
+        self.gauge.lost.load(Ordering::Relaxed)
+    }
+
     /// Whether so many bytes and events more are within the limits. What is larger than the limits passes alone.
     pub(super) fn has_room(&self, bytes: u64, events: u64) -> bool {
         let state = self.state();

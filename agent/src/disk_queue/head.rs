@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use elkhound_pipeline::event::stored::unpack;
+use elkhound_pipeline::event::stored::{Corrupt, unpack};
 use elkhound_pipeline::event::{DocumentId, Event};
 use elkhound_pipeline::flow::queue::Chunk;
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
+use elkhound_pipeline::flow::worker::survives;
 use tracing::{error, warn};
 
 use super::book::{Behind, Book};
@@ -125,15 +126,18 @@ pub(super) struct Packed {
     pub(super) taken: Taken,
     /// The receipt of all its events.
     pub(super) receipt: Receipt,
+    /// Hears of what is lost.
+    pub(super) book: Arc<Book>,
 }
 
 impl Chunk for Packed {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
-        let Self { taken, receipt } = *self;
+        let Self { taken, receipt, book } = *self;
         let start = events.len();
-        if unpack(&taken.packed, taken.events, events).is_err() {
+        if !is_read(|| unpack(&taken.packed, taken.events, events)) {
             // The checksum was right: this is not the disk's fault.
             events.truncate(start);
+            book.lost(taken.events as u64);
             error!(
                 events = taken.events,
                 "events of the queue on disk can't be read, which is a defect of elkhound; they are lost"
@@ -149,5 +153,42 @@ impl Chunk for Packed {
 
     fn events(&self) -> usize {
         self.taken.events
+    }
+
+    fn receipt(&self) -> Option<Receipt> {
+        Some(self.receipt.clone())
+    }
+}
+
+/// Whether `read` has found events; a panic is a no.
+fn is_read(read: impl FnOnce() -> Result<(), Corrupt>) -> bool {
+    let mut found = Err(Corrupt);
+    survives(|| found = read()) && found.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk_queue::Limits;
+    use crate::disk_queue::model::Opened;
+    use crate::disk_queue::simulated::Simulated;
+    use crate::input::NoLedger;
+
+    #[test]
+    fn what_panics_is_not_read() {
+        assert!(is_read(|| Ok(())));
+        assert!(!is_read(|| Err(Corrupt)));
+        assert!(!is_read(|| panic!("as the test wants it")));
+    }
+
+    #[test]
+    fn a_frame_that_is_none_is_lost_and_counted() {
+        let limits = Limits { page: 1 << 20, bytes: 1 << 20, events: 0, acks: 0, writes: 0, interval: None };
+        let book = Opened::new(&Simulated::default(), limits).book;
+        let taken = Taken { source: 7, events: 3, page: PageId([0; 12]), before: 0, end: book.safe(), packed: vec![9] };
+        let receipt = Receipt::open(Arc::new(NoLedger), 0, None);
+        let mut events = Vec::new();
+        Box::new(Packed { taken, receipt, book: Arc::clone(&book) }).unpack(&mut events);
+        assert_eq!((events.len(), book.all_lost()), (0, 3));
     }
 }

@@ -75,7 +75,7 @@ impl Opened {
         let taken = self.head.next(false).unwrap()?;
         assert_eq!(taken.source, 7);
         self.out.push(self.book.hand_out(taken.end));
-        Some(events(taken))
+        Some(events(taken, &self.book))
     }
 
     /// Hands out everything.
@@ -84,10 +84,10 @@ impl Opened {
     }
 }
 
-fn events(taken: Taken) -> Vec<(i64, String)> {
+fn events(taken: Taken, book: &Arc<Book>) -> Vec<(i64, String)> {
     let mut events = Vec::new();
     let receipt = Receipt::open(Arc::new(NoLedger), 0, None);
-    Box::new(Packed { taken, receipt }).unpack(&mut events);
+    Box::new(Packed { taken, receipt, book: Arc::clone(book) }).unpack(&mut events);
     let shown = |event: &Event| match (event.field("n"), event.id()) {
         (Some(Value::Integer(number)), Some(id)) => (*number, id.as_str().to_owned()),
         other => panic!("{other:?}"),

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::event::stored::Pack;
-use elkhound_pipeline::flow::queue::{Lane, Next, Sent};
+use elkhound_pipeline::flow::queue::{Lane, Next, Sent, unpack};
 use elkhound_pipeline::flow::receipt::Receipt;
-use tracing::warn;
+use elkhound_pipeline::flow::worker::survives;
+use elkhound_pipeline::plan::Fate;
+use tracing::{error, warn};
 
+use super::Panicked;
 use super::book::Book;
 use super::page::write_frame;
 use super::tail::{Appended, Room, Tail};
@@ -29,6 +32,10 @@ pub(super) struct Writer {
     /// So many bytes are synced at the latest, so that inputs never wait for a sync that nothing else brings about.
     sync_bytes: usize,
     pack: Pack,
+    /// Adds an event to the pack; a test has its own, which panics.
+    push: fn(&mut Pack, &Event),
+    /// Takes events on which that panics.
+    panicked: Panicked,
     frame: Vec<u8>,
     events: Vec<Event>,
     /// The receipts of what is being packed...
@@ -40,14 +47,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Takes what comes through `lane` and writes it to `tail`.
-    pub(super) fn new(lane: Lane, tail: Tail, book: Arc<Book>, sync_bytes: usize) -> Self {
+    /// Takes what comes through `lane` and writes it to `tail`. What can't be packed goes to `panicked`.
+    pub(super) fn new(lane: Lane, tail: Tail, book: Arc<Book>, sync_bytes: usize, panicked: Panicked) -> Self {
         Self {
             lane,
             tail,
             book,
             sync_bytes,
             pack: Pack::default(),
+            push: Pack::push,
+            panicked,
             frame: Vec::new(),
             events: Vec::new(),
             packing: Vec::new(),
@@ -75,10 +84,19 @@ impl Writer {
 
     fn take(&mut self, Sent { source, chunk }: Sent) {
         let mut events = std::mem::take(&mut self.events);
-        chunk.unpack(&mut events);
+        let lost = unpack(chunk, &mut events);
+        if lost > 0 {
+            self.book.lost(lost as u64);
+            tell_not_unpacked(lost);
+        }
         for mut event in events.drain(..) {
-            self.pack.push(&event);
-            self.packing.extend(event.take_receipt());
+            let mark = self.pack.mark();
+            if survives(|| (self.push)(&mut self.pack, &event)) {
+                self.packing.extend(event.take_receipt());
+            } else {
+                self.pack.take_back(mark);
+                self.set_aside(event);
+            }
             if self.pack.bytes() >= FRAME {
                 self.write(source);
             }
@@ -87,6 +105,19 @@ impl Writer {
         if self.pack.events() > 0 {
             self.write(source);
         }
+    }
+
+    /// An event that can't be packed is not written, and its receipt comes back: read again, it would only panic again.
+    #[cold]
+    fn set_aside(&self, mut event: Event) {
+        let receipt = event.take_receipt();
+        match (self.panicked)(&event) {
+            Fate::Kept => {}
+            Fate::GoesOn => self.book.lost(1),
+            // Dropped, not acknowledged.
+            Fate::ReadAgain => return,
+        }
+        receipt.into_iter().for_each(Receipt::acknowledge);
     }
 
     /// Writes what is packed, for as long as it takes.
@@ -160,6 +191,17 @@ impl Drop for Writer {
     }
 }
 
+fn tell_not_unpacked(events: usize) {
+    static LIMIT: Limit = Limit::every(TOLD);
+    if let Some(suppressed) = LIMIT.pass() {
+        error!(
+            events,
+            suppressed,
+            "what an input has read could not be made into events, which is a defect of elkhound; they are lost: report it with the panic's place, which is told before"
+        );
+    }
+}
+
 fn tell(error: &io::Error) {
     static LIMIT: Limit = Limit::every(TOLD);
     if let Some(suppressed) = LIMIT.pass() {
@@ -216,19 +258,41 @@ mod tests {
 
     impl Running {
         fn new(limits: Limits) -> Self {
+            Self::touchy(limits, Fate::Kept)
+        }
+
+        /// One that panics on an event with the number 13, of which this becomes.
+        fn touchy(limits: Limits, fate: Fate) -> Self {
             let disk = Simulated::default();
             let Opened { book, tail, .. } = Opened::new(&disk, limits);
             let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
-            let writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), 1 << 20);
+            let panicked = Box::new(move |event: &Event| {
+                assert_eq!(event.field("n"), Some(&13.into()));
+                fate
+            });
+            let mut writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), 1 << 20, panicked);
+            writer.push = |pack, event| {
+                pack.push(event);
+                assert_ne!(event.field("n"), Some(&13.into()), "as the test wants it");
+            };
             let thread = thread::spawn(|| writer.run());
             Self { disk, book, queue: Some(queue), source: Arc::default(), thread }
         }
 
         fn send(&self, chunk: u64) {
-            let mut event = Event::default();
-            event.set_field("n".into(), (chunk as i64).into());
-            event.set_origin(None, Some(Receipt::open(Arc::clone(&self.source) as _, chunk, None)));
-            self.queue.as_ref().unwrap().send_blocking(7, Box::new(vec![event])).unwrap();
+            self.send_together(&[chunk]);
+        }
+
+        /// Sends events that travel together, each with a receipt of its number.
+        fn send_together(&self, numbers: &[u64]) {
+            let event = |number: &u64| {
+                let mut event = Event::default();
+                event.set_field("n".into(), (*number as i64).into());
+                event.set_origin(None, Some(Receipt::open(Arc::clone(&self.source) as _, *number, None)));
+                event
+            };
+            let events: Vec<Event> = numbers.iter().map(event).collect();
+            self.queue.as_ref().unwrap().send_blocking(7, Box::new(events)).unwrap();
         }
 
         /// Lets the writer do what it has.
@@ -259,6 +323,29 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(source.heard(), [1, 2, 3, 4].map(|chunk| (chunk, true)));
         assert!(book.is_closed());
+    }
+
+    /// What is on disk of a chunk with an event that can't be packed, what became of the receipts, and how many are lost.
+    fn with_one_that_panics(fate: Fate) -> (Vec<i64>, Vec<(u64, bool)>, u64) {
+        let mut running = Running::touchy(Limits { writes: 1, ..LIMITS }, fate);
+        running.send_together(&[1, 13, 2]);
+        running.send_together(&[13]);
+        running.send(3);
+        running.end();
+        let Running { source, thread, book, disk, .. } = running;
+        thread.join().unwrap();
+        let written = Opened::new(&disk, LIMITS).all().into_iter().map(|(number, _)| number).collect();
+        let mut heard = source.heard();
+        heard.sort_unstable();
+        (written, heard, book.all_lost())
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_packed_costs_no_other() {
+        let heard = |safe| vec![(1, true), (2, true), (3, true), (13, safe), (13, safe)];
+        assert_eq!(with_one_that_panics(Fate::Kept), (vec![1, 2, 3], heard(true), 0));
+        assert_eq!(with_one_that_panics(Fate::GoesOn), (vec![1, 2, 3], heard(true), 2));
+        assert_eq!(with_one_that_panics(Fate::ReadAgain), (vec![1, 2, 3], heard(false), 0));
     }
 
     #[test]

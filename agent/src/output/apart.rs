@@ -25,13 +25,13 @@ pub(super) struct Apart {
     /// What the log calls it.
     name: String,
     /// What the thread needs; taken when it starts.
-    ends: Option<(Plan, Lane)>,
+    ends: Option<(Arc<Plan>, Lane)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Apart {
     /// Has `inner`, which is all that `plan` leads to, take what comes through `lane`; nothing is started.
-    pub(super) fn new(name: String, inner: Box<dyn Output>, plan: Plan, lane: Lane) -> Self {
+    pub(super) fn new(name: String, inner: Box<dyn Output>, plan: Arc<Plan>, lane: Lane) -> Self {
         Self { inner, name, ends: Some((plan, lane)), thread: None }
     }
 
@@ -41,7 +41,7 @@ impl Apart {
         let Some((plan, lane)) = self.ends.take() else { return };
         let worker = Worker {
             lane,
-            plan: Arc::new(plan),
+            plan,
             writers: vec![self.inner.writer()],
             batch_size: BATCH,
             batch_delay: Duration::ZERO,

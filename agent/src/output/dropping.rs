@@ -63,7 +63,7 @@ impl Dropping {
     /// Room before `inner`, which the log calls `name`, and which is all that `plan` leads to.
     pub(super) fn new(name: String, inner: Box<dyn Output>, plan: Plan) -> Self {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(ROOM));
-        let apart = Apart::new(name.clone(), inner, plan, lanes.remove(0));
+        let apart = Apart::new(name.clone(), inner, Arc::new(plan), lanes.remove(0));
         Self { name, apart, queue, lost: Arc::new(Lost::new()) }
     }
 }

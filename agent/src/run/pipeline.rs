@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use elkhound_pipeline::decoration::Decoration;
+use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Queue, queue};
 use elkhound_pipeline::flow::worker::Worker;
@@ -81,7 +82,7 @@ pub(super) fn start(
     stats: &Stats,
 ) -> Result<(Running, Switch)> {
     let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up, round } = line;
-    let Ways { queue, lanes, disk, budget } = Ways::new(pipeline, budget, round);
+    let Ways { queue, lanes, disk, budget } = Ways::new(pipeline, &plan, budget, round);
     let gauge = disk.as_ref().map(DiskQueue::gauge);
     let counted =
         Arc::new(PipelineStats::new(pipeline, (&names.0, &names.1), &plan, dead_letters, (budget, gauge), stats));
@@ -117,14 +118,16 @@ struct Ways {
 }
 
 impl Ways {
-    fn new(pipeline: &PipelineSettings, bytes: usize, round: u64) -> Self {
+    fn new(pipeline: &PipelineSettings, plan: &Arc<Plan>, bytes: usize, round: u64) -> Self {
         let (workers, order) = (pipeline.workers, pipeline.order);
         let Some(settings) = &pipeline.queue else {
             let budget = Budget::new(bytes);
             let (queue, lanes) = queue(workers, order, budget.clone());
             return Self { queue, lanes, disk: None, budget };
         };
-        let (queue, lanes, disk) = DiskQueue::new(settings, (workers, order), bytes, round);
+        let plan = Arc::clone(plan);
+        let panicked = Box::new(move |event: &Event| plan.queue_panicked(event));
+        let (queue, lanes, disk) = DiskQueue::new(settings, (workers, order), bytes, round, panicked);
         let budget = disk.budget().clone();
         Self { queue, lanes, disk: Some(disk), budget }
     }
@@ -254,7 +257,6 @@ mod tests {
 
     use elkhound_config::parser::Escapes;
     use elkhound_config::source::Source;
-    use elkhound_pipeline::event::Event;
     use elkhound_pipeline::flow::queue::Chunk;
     use elkhound_pipeline::flow::receipt::Receipt;
     use elkhound_pipeline::flow::worker::Writer;
@@ -269,8 +271,8 @@ mod tests {
     use crate::scratch::Folder;
     use crate::settings::{Given, table};
 
-    /// A chunk that no worker survives.
-    struct Broken;
+    /// A chunk of which no events can be made.
+    struct Broken(Receipt);
 
     impl Chunk for Broken {
         fn events(&self) -> usize {
@@ -280,15 +282,21 @@ mod tests {
         fn unpack(self: Box<Self>, _events: &mut Vec<Event>) {
             panic!("as a test asks");
         }
+
+        fn receipt(&self) -> Option<Receipt> {
+            Some(self.0.clone())
+        }
     }
 
-    /// Sends one chunk, and reads until it is stopped.
-    struct Once(Box<dyn Chunk>);
+    /// Sends chunks, and reads until it is stopped.
+    struct Once(Vec<Box<dyn Chunk>>);
 
     impl Input for Once {
         fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> crate::input::Running {
             Box::pin(async move {
-                queue.send(0, self.0).await.map_err(|_| anyhow::anyhow!("closed"))?;
+                for chunk in self.0 {
+                    queue.send(0, chunk).await.map_err(|_| anyhow::anyhow!("closed"))?;
+                }
                 stop.cancelled().await;
                 Ok(())
             })
@@ -300,6 +308,7 @@ mod tests {
     struct Delicate {
         written: Arc<Mutex<Vec<String>>>,
         last: CancellationToken,
+        tick_panics: bool,
     }
 
     impl Output for Delicate {
@@ -326,14 +335,15 @@ mod tests {
         fn take_back(&mut self) {}
 
         fn tick(&mut self, _now: Instant) -> Option<Instant> {
+            assert!(!self.tick_panics, "as a test asks");
             None
         }
 
         fn finish(&mut self) {}
     }
 
-    /// A pipeline of one chunk and an output, with a dead letter queue in `folder`.
-    fn line(chunk: Box<dyn Chunk>, output: Delicate, folder: &Path) -> (Line, PipelineSettings) {
+    /// A pipeline of some chunks and an output, with a dead letter queue in `folder`.
+    fn line(chunks: Vec<Box<dyn Chunk>>, output: Delicate, folder: &Path) -> (Line, PipelineSettings) {
         let text = "output { stdout { id => delicate } }";
         let flag = |name: &str, value: &str| (table::find(name).unwrap(), value.to_owned());
         let given = vec![flag("config.string", text), flag("pipeline.workers", "2")];
@@ -348,7 +358,7 @@ mod tests {
         let named = |id: &str| vec![crate::line::Named { id: id.into(), name: id.into() }];
         let line = Line {
             plan: Arc::new(plan),
-            inputs: vec![(Box::new(Once(chunk)), Decoration::default())],
+            inputs: vec![(Box::new(Once(chunks)), Decoration::default())],
             outputs: vec![Box::new(output)],
             names: (named("once"), named("delicate")),
             dead_letters: None,
@@ -361,7 +371,8 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_panics_ends_its_pipeline_though_others_are_left() {
         let folder = Folder::new("worker-panics");
-        let (line, pipeline) = line(Box::new(Broken), Delicate::default(), &folder);
+        let output = Delicate { tick_panics: true, ..Delicate::default() };
+        let (line, pipeline) = line(vec![Box::new(vec![Event::default()])], output, &folder);
         let (stop, stats) = (CancellationToken::new(), Stats::new());
         let (running, switch) = start(line, &pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
         let ended = running.run().await;
@@ -370,17 +381,31 @@ mod tests {
         assert_eq!(stats.pipelines()[0].state(), State::Failed);
     }
 
+    fn event(message: &str) -> Event {
+        let mut event = Event::default();
+        event.set_field("message".into(), message.into());
+        event
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_panics_is_lost_alone_and_counted() {
+        let folder = Folder::new("chunk-panics");
+        let (output, stats) = (Delicate::default(), Stats::new());
+        let broken = Broken(Receipt::open(Arc::new(crate::input::NoLedger), 0, None));
+        let chunks: Vec<Box<dyn Chunk>> = vec![Box::new(broken), Box::new(vec![event("last")])];
+        let (line, pipeline) = line(chunks, output.clone(), &folder);
+        let (running, _switch) = start(line, &pipeline, 1 << 20, &output.last, &Handle::current(), &stats).unwrap();
+        running.run().await.unwrap();
+        assert_eq!(*output.written.lock().unwrap(), ["last"]);
+        assert_eq!(stats.pipelines()[0].flow.lost.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
     #[tokio::test]
     async fn an_event_on_which_an_output_panics_costs_no_other() {
         let folder = Folder::new("output-panics");
         let (output, stats) = (Delicate::default(), Stats::new());
-        let event = |message: &str| {
-            let mut event = Event::default();
-            event.set_field("message".into(), message.into());
-            event
-        };
         let events: Vec<Event> = ["first", "odd", "third", "last"].map(event).into();
-        let (line, pipeline) = line(Box::new(events), output.clone(), &folder);
+        let (line, pipeline) = line(vec![Box::new(events)], output.clone(), &folder);
         let (running, _switch) = start(line, &pipeline, 1 << 20, &output.last, &Handle::current(), &stats).unwrap();
         running.run().await.unwrap();
         assert_eq!(*output.written.lock().unwrap(), ["first", "third", "last"]);

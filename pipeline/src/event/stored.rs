@@ -76,6 +76,7 @@ pub struct Mark {
     structure: usize,
     texts: usize,
     layers: usize,
+    events: usize,
 }
 
 impl Pack {
@@ -96,14 +97,16 @@ impl Pack {
 
     /// How much there is now.
     pub fn mark(&self) -> Mark {
-        Mark { structure: self.structure.len(), texts: self.texts.len(), layers: self.layers.len() }
+        let Self { structure, texts, layers, events } = self;
+        Mark { structure: structure.len(), texts: texts.len(), layers: layers.len(), events: *events }
     }
 
-    /// Forgets what was begun behind `mark` and is no whole event.
+    /// Forgets what was packed behind `mark`.
     pub fn take_back(&mut self, mark: Mark) {
         self.structure.truncate(mark.structure);
         self.texts.truncate(mark.texts);
         self.layers.truncate(mark.layers);
+        self.events = mark.events;
     }
 
     /// How many events there are.

@@ -24,6 +24,8 @@ pub struct SourceMeter {
 pub struct FlowMeter {
     /// Events that workers have taken up.
     pub entered: AtomicU64,
+    /// Events that could not be unpacked, for a defect.
+    pub lost: AtomicU64,
     /// Events that have left the filters, with those that filters have made and without those that they dropped.
     pub filtered: AtomicU64,
     /// Events that were handed to the writers.

@@ -15,6 +15,8 @@ use super::budget::{Budget, Charge};
 use super::lane::{Entrance, lane};
 pub use super::lane::{Lane, Next};
 use super::meter::{self, SourceMeter};
+use super::receipt::Receipt;
+use super::worker::survives;
 use crate::decoration::{Decorated, Decoration};
 use crate::event::Event;
 
@@ -25,6 +27,24 @@ pub trait Chunk: Send {
 
     /// How many they are.
     fn events(&self) -> usize;
+
+    /// A receipt of them all, with which they are given up when `unpack` panics. Without one they are abandoned then.
+    fn receipt(&self) -> Option<Receipt> {
+        None
+    }
+}
+
+/// Appends the events of a chunk. One on which that panics costs itself alone: none of its events is appended, and none is read again, for that would only
+/// panic again. Returns how many are lost.
+pub fn unpack(chunk: Box<dyn Chunk>, events: &mut Vec<Event>) -> usize {
+    let (start, count, receipt) = (events.len(), chunk.events(), chunk.receipt());
+    if survives(|| chunk.unpack(events)) {
+        receipt.into_iter().for_each(Receipt::acknowledge);
+        return 0;
+    }
+    events.truncate(start);
+    receipt.into_iter().for_each(Receipt::give_up);
+    count
 }
 
 impl Chunk for Vec<Event> {
@@ -179,7 +199,10 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::flow::receipt::Ledger;
 
     fn chunk(number: i64) -> Box<dyn Chunk> {
         let mut event = Event::default();
@@ -197,6 +220,51 @@ mod tests {
             other => panic!("{other:?}"),
         };
         events.iter().map(number).collect()
+    }
+
+    /// How a chunk's receipts came back.
+    #[derive(Default)]
+    struct Book(Mutex<Vec<(u64, bool)>>);
+
+    impl Ledger for Book {
+        fn settled(&self, chunk: u64) {
+            self.0.lock().unwrap().push((chunk, true));
+        }
+
+        fn abandoned(&self, chunk: u64) {
+            self.0.lock().unwrap().push((chunk, false));
+        }
+    }
+
+    /// Makes one of its two events, then panics.
+    struct Half(Receipt);
+
+    impl Chunk for Half {
+        fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
+            let mut event = Event::default();
+            event.set_origin(None, Some(self.0.clone()));
+            events.push(event);
+            panic!("as the test wants it");
+        }
+
+        fn events(&self) -> usize {
+            2
+        }
+
+        fn receipt(&self) -> Option<Receipt> {
+            Some(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_panics_is_given_up_whole_and_costs_no_other() {
+        let (book, mut events) = (Arc::new(Book::default()), Vec::new());
+        assert_eq!(unpack(chunk(1), &mut events), 0);
+        let bad = Half(Receipt::open(book.clone(), 7, None));
+        let bad = Decorated { chunk: Box::new(bad), decoration: Arc::default() };
+        assert_eq!((unpack(Box::new(bad), &mut events), events.len()), (2, 1));
+        assert_eq!(*book.0.lock().unwrap(), [(7, true)]);
+        assert_eq!((unpack(chunk(3), &mut events), events.len()), (0, 2));
     }
 
     #[test]

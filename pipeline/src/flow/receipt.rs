@@ -47,6 +47,15 @@ impl Receipt {
     pub fn acknowledge(mut self) {
         self.0 = None;
     }
+
+    /// The whole chunk is given up: acknowledges this one, and those that were dropped before with it. For who holds the last one, when to read the chunk again
+    /// would end in the same way.
+    pub fn give_up(self) {
+        if let Some(chunk) = &self.0 {
+            chunk.abandoned.store(false, Ordering::Relaxed);
+        }
+        self.acknowledge();
+    }
 }
 
 impl Drop for Receipt {
@@ -103,6 +112,15 @@ mod tests {
         assert!(book.0.lock().unwrap().is_empty());
         second.acknowledge();
         assert_eq!(*book.0.lock().unwrap(), [(7, true)]);
+    }
+
+    #[test]
+    fn a_chunk_that_is_given_up_is_settled() {
+        let book = Arc::new(Book::default());
+        let first = Receipt::open(book.clone(), 3, None);
+        drop(first.clone());
+        first.give_up();
+        assert_eq!(*book.0.lock().unwrap(), [(3, true)]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A batch that takes longer than a [`Turn`] is cut between two events, and what is left of it goes back to the lane, where its sources have their turns again.
 //!
 //! Each worker is one thread with a context and writers of its own, so that nothing on the way of an event is locked. A panic
-//! caused by one event is caught: in a filter or a condition by the plan, in a writer by `handing.rs`; `plan/panicked.rs` says what becomes of the event.
+//! caused by one event is caught: in a filter or a condition by the plan, in a writer by `handing.rs`; `plan/panicked.rs` says what becomes of the event. One in a chunk that is
+//! unpacked costs that chunk: `queue.rs`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::handing::Handing;
 use super::meter::{self, FlowMeter, Written};
-use super::queue::{Lane, Next, Sent};
+use super::queue::{Lane, Next, Sent, unpack};
 use super::receipt::Receipt;
 use super::turn::Turn;
 use crate::event::Event;
@@ -60,12 +61,14 @@ struct Batch {
     events: Vec<Event>,
     /// The sources, with the number of the first event of each chunk.
     chunks: Vec<(u64, usize)>,
+    /// How many events could not be unpacked.
+    lost: usize,
 }
 
 impl Batch {
     fn add(&mut self, Sent { source, chunk }: Sent) {
         self.chunks.push((source, self.events.len()));
-        chunk.unpack(&mut self.events);
+        self.lost += unpack(chunk, &mut self.events);
     }
 
     /// Gives what is left, from event number `done` on, back to its sources; the last chunk first, so that they stand in their order again.
@@ -125,6 +128,7 @@ impl Worker {
     }
 
     fn work(&mut self, batch: &mut Batch, written: &mut Written, cx: &mut Context) {
+        self.account_lost(std::mem::take(&mut batch.lost));
         let began = Instant::now();
         cx.now = (self.clock)();
         cx.turn = Turn::begin(began, cx.scratch.spent());
@@ -149,14 +153,21 @@ impl Worker {
         meter::add(&self.meter.writing_nanos, meter::since(began));
     }
 
+    fn account_lost(&self, events: usize) {
+        if events > 0 {
+            meter::add(&self.meter.lost, events as u64);
+            self.plan.lost(events);
+        }
+    }
+
     fn tick(&mut self) -> Option<Instant> {
         let now = Instant::now();
         self.writers.iter_mut().filter_map(|writer| writer.tick(now)).min()
     }
 }
 
-/// Runs `work`, turning a panic into `false`.
-pub(crate) fn survives(work: impl FnOnce()) -> bool {
+/// Runs `work`, turning a panic into `false`. What `work` changes must bear to be left half changed.
+pub fn survives(work: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_ok()
 }
 

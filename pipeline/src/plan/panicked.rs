@@ -1,7 +1,7 @@
-//! What becomes of an event on which something panicked: a filter, a condition, or an output that was to encode it.
+//! What becomes of an event on which something panicked: a filter, a condition, an output that was to encode it, or the queue on disk that was to pack it.
 //!
 //! Where there is somebody to keep such events, the event goes there. Else one that a filter panicked on goes on, tagged, and one that an output panicked on is
-//! given up there, as that output would only panic again; the other outputs get it. Each is told and counted.
+//! given up there, as that output would only panic again; the other outputs get it. What the queue can't pack is lost then. Each is told and counted.
 
 use std::sync::atomic::Ordering;
 
@@ -26,18 +26,21 @@ pub enum Fate {
 /// What panicked.
 #[derive(Clone, Copy, Debug)]
 pub struct Culprit<'a> {
-    /// `filter`, `output` or `condition`.
+    /// `filter`, `output`, `condition` or `queue`.
     pub kind: &'a str,
     /// The plugin's name.
     pub name: &'a str,
     /// Its `id`.
     pub id: &'a str,
-    /// Where it stands: `file:line`; nothing of a condition, which could be any of them.
+    /// Where it stands: `file:line`; nothing of a condition, which could be any of them, and of the queue, which stands in no pipeline file.
     pub place: &'a str,
 }
 
 impl Culprit<'_> {
     const CONDITION: Self = Self { kind: "condition", name: "if", id: "", place: "" };
+
+    /// The one on disk: those in memory do nothing with an event.
+    const QUEUE: Self = Self { kind: "queue", name: "persisted", id: "", place: "" };
 }
 
 impl<'a> From<&'a PlacedFilter> for Culprit<'a> {
@@ -96,6 +99,20 @@ impl Plan {
         let fate = self.fate(culprit, event);
         (self.report)(Trouble::Panicked { culprit, fate });
         fate
+    }
+
+    /// The queue on disk panicked on the event, which it therefore can't hand on; [`Fate::GoesOn`] means that it is lost.
+    #[cold]
+    pub fn queue_panicked(&self, event: &Event) -> Fate {
+        let fate = self.fate(Culprit::QUEUE, event);
+        (self.report)(Trouble::Panicked { culprit: Culprit::QUEUE, fate });
+        fate
+    }
+
+    /// So many events of a chunk could not be unpacked.
+    #[cold]
+    pub(crate) fn lost(&self, events: usize) {
+        (self.report)(Trouble::Lost { events });
     }
 
     fn fate(&self, culprit: Culprit<'_>, event: &Event) -> Fate {

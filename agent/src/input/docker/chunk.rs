@@ -133,6 +133,10 @@ impl Chunk for LinesChunk {
     fn events(&self) -> usize {
         self.lines.lines.len() + usize::from(self.gap.is_some()) + usize::from(self.suppressed.is_some())
     }
+
+    fn receipt(&self) -> Option<Receipt> {
+        Some(self.receipt.clone())
+    }
 }
 
 /// Names the ingest pipeline where outputs may look for it, as Beats do.
