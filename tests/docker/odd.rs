@@ -56,6 +56,28 @@ fn a_thousand_lines_of_one_time_arrive_once_and_times_that_go_back_cost_no_line(
     }
 }
 
+#[test]
+#[ignore = "needs the rig: make test"]
+fn behind_a_file_that_was_rotated_away_lines_arrive_though_the_clock_was_set_back() {
+    let mut shipment = Shipment::start("steps-gone", "auto", "");
+    let container = run(&shipment, &[], "true");
+    container.wait();
+    append(&container, 1, 12);
+    shipment.until_printed("line 200\"", LIMIT);
+    shipment.stop();
+    // As after rotations while nobody read: another file is there, with older lines.
+    let log = container.log_path();
+    let away = log.with_extension("away");
+    fs::rename(&log, &away).unwrap();
+    append(&container, 201, 8);
+    fs::remove_file(away).unwrap();
+    shipment.restart("auto", "");
+    shipment.until_printed("line 400\"", LIMIT);
+    assert_eq!(shipment.numbers(), (1..=400).collect::<Vec<u64>>());
+    assert_eq!(shipment.printed().iter().filter_map(Printed::gap).count(), 1);
+    shipment.stop();
+}
+
 /// Appends 200 lines of the standard output, written from that hour on, a microsecond apart, as the engine does it.
 fn append(container: &Container, first: u64, hour: u32) {
     let record = |number: u64| {
@@ -65,7 +87,7 @@ fn append(container: &Container, first: u64, hour: u32) {
         )
     };
     let text: String = (first..first + 200).map(record).collect();
-    let mut log = fs::File::options().append(true).open(container.log_path()).unwrap();
+    let mut log = fs::File::options().append(true).create(true).open(container.log_path()).unwrap();
     log.write_all(text.as_bytes()).unwrap();
 }
 

@@ -3,6 +3,10 @@
 //! With every block it is looked whether the log was rotated; files that have come meanwhile are opened at once, and an open file can be read
 //! after dockerd has removed it. So a line is missed only when the log was rotated through all its files between two blocks.
 //! The place in the log is found again by the cursor, and lines that are missing there are told as a gap.
+//!
+//! Where the file with the place is gone, compressed or removed, the marked line itself is looked for in all that is there before anything is new. It may have been rotated
+//! away; then all of the log is new, behind a gap, whatever its times say. A file that is there, but not as it was, was truncated or lost its end in a power cut: what is safe in it is told
+//! by its times, so that lines which were written there since the clock was set back are passed over until it is where it had been.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -60,6 +64,8 @@ pub(super) struct Log {
     segments: VecDeque<Segment>,
     /// Those that were read before them.
     held: Held,
+    /// Those in which the marked line was looked for, and not found: they have to be read again if it is nowhere.
+    searched: Vec<Segment>,
     /// The beginning of a record whose end was not there yet.
     carry: Vec<u8>,
     pub(super) joiner: Joiner,
@@ -119,6 +125,7 @@ impl Log {
             path: path.to_owned(),
             segments: VecDeque::new(),
             held: Held::default(),
+            searched: Vec::new(),
             carry: Vec::new(),
             joiner: Joiner::new(limit, Stamps::Shared, read),
             lines: if offsets { lines.with_offsets() } else { lines },
@@ -158,7 +165,7 @@ impl Log {
         match read {
             Ok(0) => {
                 self.carry.extend_from_slice(block);
-                Ok(self.at_end(there))
+                self.at_end(there)
             }
             Ok(_) => {
                 self.idle = None;
@@ -201,7 +208,7 @@ impl Log {
     /// All files in which another reader might have to begin.
     pub(super) fn into_files(mut self) -> Vec<Segment> {
         self.let_go();
-        self.held.take().into_iter().chain(self.segments).collect()
+        self.held.take().into_iter().chain(self.searched).chain(self.segments).collect()
     }
 
     /// Whether all lines that were handed on are safe.
@@ -254,6 +261,8 @@ impl Log {
         let from_end = std::mem::take(&mut self.from_end);
         if self.goes_on(&mut found)? {
             // The files before the place are safe.
+        } else if self.has_lost_file(&found) {
+            let _place_is_known = self.joiner.seek();
         } else if from_end {
             found.drain(..found.len().saturating_sub(1));
             found.iter_mut().try_for_each(Segment::pass_over)?;
@@ -273,6 +282,23 @@ impl Log {
         self.end = Some(end);
         self.joiner = Joiner::behind(self.limit, Stamps::Shared, self.read, last);
         Ok(true)
+    }
+
+    /// Whether the file that was read last is not there any more, at least not as the plain file that it was.
+    fn has_lost_file(&self, found: &[Segment]) -> bool {
+        let is_read = |segment: &Segment, place: Place| segment.inode == place.end.inode && !segment.is_compressed();
+        self.place.is_some_and(|place| !found.iter().any(|segment| is_read(segment, place)))
+    }
+
+    /// The log has none of the marked lines any more: all of it is read again, and is new.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        let files = std::mem::take(&mut self.searched).into_iter().chain(std::mem::take(&mut self.segments));
+        self.segments = files.map(Segment::again).collect::<io::Result<_>>()?;
+        self.carry.clear();
+        self.joiner = Joiner::new(self.limit, Stamps::Shared, Marks::default());
+        self.joiner.begins_late(self.read.latest());
+        (self.idle, self.end, self.next_place) = (None, None, None);
+        Ok(())
     }
 
     /// The log was rotated since the file with this `inode` was opened as its newest.
@@ -377,32 +403,45 @@ impl Log {
     }
 
     /// At the end of the file that is being read: whether the log goes on in another one.
-    fn at_end(&mut self, there: bool) -> Step {
+    fn at_end(&mut self, there: bool) -> io::Result<Step> {
         // The next one was known before this one was read to its end, and nothing is written to it once there is a next one.
         if self.segments.len() > 1 {
             self.next_segment();
-            return Step::Read;
+            return Ok(Step::Read);
         }
-        if !there && !self.has_folder() {
+        let is_gone = !there && !self.has_folder();
+        if is_gone || self.idle.get_or_insert_with(Instant::now).elapsed() >= UNFINISHED {
             self.joiner.flush(&mut self.lines);
+        }
+        // A line without its end may be the marked one.
+        if self.joiner.is_seeking() && self.joiner.torn().is_empty() {
+            self.begin_anew()?;
+            return Ok(Step::Read);
+        }
+        if is_gone {
             self.lines.finish();
-            return Step::Gone;
-        }
-        if self.idle.get_or_insert_with(Instant::now).elapsed() >= UNFINISHED {
-            self.joiner.flush(&mut self.lines);
+            return Ok(Step::Gone);
         }
         self.lines.finish_overdue();
         self.look_for_place();
-        Step::End
+        Ok(Step::End)
     }
 
     fn next_segment(&mut self) {
-        self.segments.pop_front().into_iter().for_each(|read| self.held.hold(read));
+        if let Some(read) = self.segments.pop_front() {
+            if self.joiner.is_seeking() {
+                self.searched.push(read);
+            } else {
+                self.searched.clear();
+                self.held.hold(read);
+            }
+        }
         let half = usize::from(!self.carry.is_empty());
         self.carry.clear();
         self.complain(half);
         if self.segments.front().is_some_and(|segment| segment.after_break) {
             self.find_again();
+            let _place_is_known = self.joiner.seek();
         }
     }
 

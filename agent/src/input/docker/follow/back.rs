@@ -4,7 +4,8 @@
 //! marked lines are not in the log any more, and nowhere else. That holds whatever the clock did, and for lines that share a time.
 //! What it leaves out: a log that begins, since it was rotated, in the midst of several lines of one stream and time, for these can't be told apart; and a long one that
 //! begins with a later time than the marked line's because the clock was set back since: to be told from one that misses lines it would have to be read twice, so
-//! it is taken for one.
+//! it is taken for one. After a power cut, where the marked line was never written to the disk, a log that is rotated comes once more behind a gap, for nothing tells it from one
+//! whose marked line was rotated away; one that is not goes by the times of its lines then.
 
 use super::super::intake::{First, Reach};
 

@@ -175,14 +175,16 @@ impl Follower {
     pub(super) async fn read_back(&mut self, mode: Mode) -> Pass {
         if self.read.is_empty() {
             let tail = if std::mem::replace(&mut self.start, Start::Beginning) == Start::End { Some(0) } else { None };
-            return self.read_tail(mode, tail, Reach::Whole).await;
+            return self.read_tail(mode, tail, Reach::Whole, self.read).await;
         }
         let expected = if mode == Mode::Proving { self.habit.lines.unwrap_or_default() as u64 } else { 0 };
         let (mut mode, mut back) = (mode, Back::new(&TAILS, expected));
         loop {
             let ended = match back.step() {
-                Step::Behind(tail, reach) => self.read_tail(mode, tail, reach).await,
-                Step::Anew => self.read_anew(mode).await,
+                Step::Behind(tail, reach) => self.read_tail(mode, tail, reach, self.read).await,
+                Step::Anew if self.rotates() => self.read_anew(mode).await,
+                // Nothing can be rotated away: after a power cut the marked line was never written to the disk. What was safe is told by its time.
+                Step::Anew => self.read_tail(mode, None, Reach::Whole, self.read.with_later(None)).await,
             };
             match ended {
                 // The same once more, to its end.
@@ -202,9 +204,9 @@ impl Follower {
         }
     }
 
-    async fn read_tail(&mut self, mode: Mode, tail: Option<u64>, reach: Reach) -> Pass {
+    async fn read_tail(&mut self, mode: Mode, tail: Option<u64>, reach: Reach, marks: Marks) -> Pass {
         match self.open(mode, tail).await {
-            Ok((turn, stream)) => self.read_from(mode, turn, stream, self.read, reach).await,
+            Ok((turn, stream)) => self.read_from(mode, turn, stream, marks, reach).await,
             Err(ended) => ended,
         }
     }

@@ -1,5 +1,6 @@
 //! A follower and an engine that is none: in which order the log is opened, and what arrives of it.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use elkhound_pipeline::event::{Event, Layer};
@@ -28,6 +29,8 @@ struct Model {
     written: Mutex<u64>,
     /// So many of them were written before the clock was set back by three hours.
     ahead: u64,
+    /// This one was never written to the disk.
+    lost: u64,
     /// What happened, in order.
     seen: Mutex<Vec<String>>,
     /// What is written once a reading has been opened, and whether whoever follows is told of it.
@@ -75,6 +78,7 @@ impl Model {
         let _ = match (asked("follow"), asked("tail")) {
             (Some("1"), Some("0")) => self.follow(&mut stream).await,
             (Some("0"), Some(tail)) => self.read(&mut stream, tail).await,
+            (Some("1"), Some(tail)) => self.read_and_follow(&mut stream, tail).await,
             (None, None) if head.starts_with("GET /_ping") => {
                 let answer = format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nContent-Length: 2\r\n\r\nOK");
                 stream.write_all(answer.as_bytes()).await
@@ -111,11 +115,24 @@ impl Model {
         }
         let first = tail.parse().map_or(1, |tail: u64| (written + 1).saturating_sub(tail).max(1));
         stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await?;
-        for number in first..=written {
+        for number in (first..=written).filter(|number| *number != self.lost) {
             stream.write_all(&self.frame(number)).await?;
         }
         let gone = tokio::time::timeout(Duration::from_millis(300), stream.read_u8()).await.is_ok();
         self.note(if gone { "cut short".into() } else { format!("end of {tail}") });
+        Ok(())
+    }
+
+    /// The log up to now, and no end.
+    async fn read_and_follow(&self, stream: &mut BufReader<TcpStream>, tail: &str) -> std::io::Result<()> {
+        self.note(format!("follow {tail}"));
+        let written = *self.written.lock().unwrap();
+        let first = tail.parse().map_or(1, |tail: u64| (written + 1).saturating_sub(tail).max(1));
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await?;
+        for number in (first..=written).filter(|number| *number != self.lost) {
+            stream.write_all(&self.frame(number)).await?;
+        }
+        let _gone = stream.read_u8().await;
         Ok(())
     }
 
@@ -151,6 +168,13 @@ struct Work {
 impl Work {
     /// Follows a compressed log from behind line `safe`.
     fn begin(engine: Engine, safe: u64) -> Self {
+        let options = [("max-size", "1m"), ("max-file", "5"), ("compress", "true")];
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self::with_options(engine, safe, options)
+    }
+
+    /// Follows a log with these options from behind line `safe`.
+    fn with_options(engine: Engine, safe: u64, log_options: BTreeMap<String, String>) -> Self {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
         let cursors = Arc::new(Cursors::open(std::path::Path::new("/nowhere/elkhound.cursors")).unwrap().0);
         cursors.begin(ID, "json-file", Start::Beginning);
@@ -159,8 +183,7 @@ impl Work {
             let nanos = super::super::stamp::split(&Model::default().frame(safe)[8..]).unwrap().0;
             read.set(Stream::Stdout, Position { nanos, ordinal: 0 });
         }
-        let options = [("max-size", "1m"), ("max-file", "5"), ("compress", "true")];
-        let log_options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let read = read.with_later(Some(Stream::Stdout));
         let container = Container { id: ID.into(), driver: "json-file".into(), log_options, ..Container::default() };
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
         let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None };
@@ -170,7 +193,7 @@ impl Work {
         let follower = Follower {
             engine,
             id: ID.into(),
-            unproved: Unproved::new(container.log_file_size().unwrap()),
+            unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
             container,
             layers,
             describe: Arc::new(move |_| described.clone()),
@@ -275,6 +298,15 @@ async fn lines_written_since_the_clock_was_set_back_arrive_however_many_they_are
     let seen = model.seen();
     let first = seen.iter().position(|what| what == "read 1600").expect("100 were too few");
     assert!(seen[..first].contains(&"read 100".to_owned()), "{seen:?}");
+}
+
+#[tokio::test]
+async fn of_a_log_that_is_not_rotated_and_lost_its_marked_line_in_a_power_cut_the_lines_behind_it_arrive_once() {
+    let model = Arc::new(Model { written: Mutex::new(8), lost: 5, ..Model::default() });
+    let mut work = Work::with_options(model.serve("1.42").await, 5, Default::default());
+    work.until(3).await;
+    assert_eq!(work.end().await, numbers(6..=8));
+    assert_eq!(model.seen()[..2], ["follow 100", "read 100"], "following comes to no end");
 }
 
 #[tokio::test]

@@ -153,6 +153,45 @@ fn a_place_behind_which_the_clock_goes_back_loses_nothing() {
 }
 
 #[test]
+fn behind_a_place_that_was_rotated_away_all_is_new_whatever_its_time_is() {
+    for seconds in [5..9, 25..29] {
+        let folder = Folder::new("place-gone");
+        folder.write(10..20);
+        let reached = read_once(&folder);
+        let keep = fs::File::open(folder.log()).unwrap();
+        for second in seconds.clone() {
+            folder.rotate(2);
+            folder.write(second..second + 1);
+        }
+        drop(keep);
+        let mut log = again(&folder, reached);
+        // Two files are kept.
+        let first = seconds.end - 2;
+        assert_eq!(drain(&mut log), lines(first..seconds.end), "{seconds:?}");
+        let gap = Gap { from: at(19).nanos, to: at(first.into()), stream: Stream::Stdout };
+        assert_eq!(log.joiner.take_gap(), Some(gap), "{seconds:?}");
+        assert!(log.place.is_some_and(|place| Some(place) != reached.place), "a restart goes on behind them");
+        folder.write(30..31);
+        assert_eq!(drain(&mut log), lines(30..31));
+    }
+}
+
+#[test]
+fn a_marked_line_in_a_compressed_file_is_found_though_lines_before_it_are_later() {
+    let folder = Folder::new("place-clock-compressed");
+    folder.write(20..25);
+    folder.write(10..15);
+    let reached = read_once(&folder);
+    folder.write(15..17);
+    folder.rotate(3);
+    folder.compress();
+    folder.write(8..10);
+    let mut log = again(&folder, reached);
+    assert_eq!(drain(&mut log), ["line 15", "line 16", "line 8", "line 9"]);
+    assert_eq!(log.joiner.take_gap(), None);
+}
+
+#[test]
 fn after_a_restart_at_any_record_exactly_the_rest_comes_with_the_positions_that_it_had() {
     for joined in [false, true] {
         for rotate in [false, true] {
