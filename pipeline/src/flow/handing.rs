@@ -103,23 +103,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::flow::receipt::Ledger;
+    use crate::flow::receipt::testing::Book;
     use crate::plan::panicked::testing::touchy;
     use crate::value::Value;
-
-    /// Which of a batch's events, by their numbers, came back and how.
-    #[derive(Default)]
-    struct Book(Mutex<Vec<(u64, bool)>>);
-
-    impl Ledger for Book {
-        fn settled(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, true));
-        }
-
-        fn abandoned(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, false));
-        }
-    }
 
     /// Writes each event's `n` in two steps, and panics between them on one that it can't bear.
     struct Half {

@@ -199,10 +199,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-    use crate::flow::receipt::Ledger;
+    use crate::flow::receipt::testing::Book;
 
     fn chunk(number: i64) -> Box<dyn Chunk> {
         let mut event = Event::default();
@@ -220,20 +218,6 @@ mod tests {
             other => panic!("{other:?}"),
         };
         events.iter().map(number).collect()
-    }
-
-    /// How a chunk's receipts came back.
-    #[derive(Default)]
-    struct Book(Mutex<Vec<(u64, bool)>>);
-
-    impl Ledger for Book {
-        fn settled(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, true));
-        }
-
-        fn abandoned(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, false));
-        }
     }
 
     /// Makes one of its two events, then panics.

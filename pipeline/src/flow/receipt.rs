@@ -85,13 +85,16 @@ impl fmt::Debug for Receipt {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
+    //! For tests: a ledger that writes down how chunks come back.
+
     use std::sync::Mutex;
 
-    use super::*;
+    use super::Ledger;
 
+    /// The numbers of chunks, in the order in which they came back, each with whether it was settled.
     #[derive(Default)]
-    struct Book(Mutex<Vec<(u64, bool)>>);
+    pub(crate) struct Book(pub(crate) Mutex<Vec<(u64, bool)>>);
 
     impl Ledger for Book {
         fn settled(&self, chunk: u64) {
@@ -102,6 +105,12 @@ mod tests {
             self.0.lock().unwrap().push((chunk, false));
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Book;
+    use super::*;
 
     #[test]
     fn settles_with_the_last_receipt() {

@@ -146,13 +146,14 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::super::testing::plan;
     use super::super::{FAILED_TAG, Filter, Outcome, Step};
     use super::testing::touchy;
     use super::*;
-    use crate::flow::receipt::{Ledger, Receipt};
+    use crate::flow::receipt::Receipt;
+    use crate::flow::receipt::testing::Book;
     use crate::value::Value;
 
     /// Spoils an event, then panics, but for one that is good.
@@ -167,22 +168,9 @@ mod tests {
         }
     }
 
-    #[derive(Default)]
-    struct Settled(Mutex<Vec<(u64, bool)>>);
-
-    impl Ledger for Settled {
-        fn settled(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, true));
-        }
-
-        fn abandoned(&self, chunk: u64) {
-            self.0.lock().unwrap().push((chunk, false));
-        }
-    }
-
     /// The tags of what goes on of a bad event and a good one behind it, and whether the bad one's receipt came back and how.
     fn after(plan: &Plan) -> (Vec<String>, Vec<(u64, bool)>) {
-        let ledger = Arc::new(Settled::default());
+        let ledger = Arc::new(Book::default());
         let (mut bad, mut good) = (Event::default(), Event::default());
         bad.set_origin(None, Some(Receipt::open(ledger.clone(), 7, None)));
         bad.set_field("n".into(), "no number".into());
