@@ -108,14 +108,14 @@ impl Intake {
                 }
                 *cut_off = reach.cuts_off(begun);
             }
-            let is_ambiguous = ambiguous[stream.index()].take() == Some(nanos);
+            let is_ambiguous = *cut_off && ambiguous[stream.index()].take() == Some(nanos);
             if let Some(expected) = expected.take().filter(|expected| *expected < nanos) {
                 joiner.begins_late(expected);
             }
             let text = if *tty { text.strip_suffix(b"\r\n").unwrap_or(text) } else { text };
             joiner.message(stream, nanos, text, lines);
-            if let Some(first) = first.filter(|_| *cut_off && (is_ambiguous || joiner.is_shifted())) {
-                verdict = Verdict::Uncovered(first);
+            if *cut_off && (is_ambiguous || joiner.is_shifted()) {
+                verdict = first.map_or(verdict, Verdict::Uncovered);
             }
         };
         decoder.decode(bytes, &mut each)?;
