@@ -71,10 +71,12 @@ impl Shipment {
         });
     }
 
-    /// All events so far, in the order in which they were printed.
+    /// All events so far, in the order in which they were printed; without one that is being printed.
     pub(crate) fn printed(&self) -> Vec<Printed> {
         let log = self.agent.log();
-        log.lines()
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
             .filter(|line| line.starts_with('{'))
             .map(|line| Printed(serde_json::from_str(line).unwrap()))
             .collect()
