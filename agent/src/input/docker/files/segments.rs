@@ -2,10 +2,10 @@
 //! youngest, some of them compressed.
 //!
 //! What it promises: a file that was opened is read to its end, whatever happens to its name; [`all`] misses no file that is kept the whole
-//! time that it looks. It leaves out what the files say.
+//! time that it looks, and has them in order unless the log is rotated at each of its looks. It leaves out what the files say.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -121,12 +121,38 @@ impl Segment {
 /// How many numbers in a row may have no file before the search ends: during a rotation one number is free for a moment.
 const HOLES: usize = 2;
 
+/// How often files are looked for in one go while the log is rotated meanwhile.
+const LOOKS: usize = 16;
+
 /// Opens all files of the log at `path`, the oldest first.
 ///
 /// # Errors
 /// A file that is there and can't be opened.
 pub(super) fn all(path: &Path) -> io::Result<Vec<Segment>> {
+    all_while(path, &mut || {})
+}
+
+/// The same; `meanwhile` happens after the first file of each look.
+fn all_while(path: &Path, meanwhile: &mut dyn FnMut()) -> io::Result<Vec<Segment>> {
+    let mut found = look(path, meanwhile)?;
+    for _ in 1..LOOKS {
+        if is_newest(path, found.last()) {
+            break;
+        }
+        found = look(path, meanwhile)?;
+    }
+    Ok(found)
+}
+
+/// Whether the newest file has the log's own name still. If it has not, a file may stand before one that is older: it had moved to the next name already when that was looked at.
+fn is_newest(path: &Path, newest: Option<&Segment>) -> bool {
+    fs::metadata(path).map_or(true, |there| newest.is_some_and(|newest| newest.inode == there.ino()))
+}
+
+/// Opens what is there while no rotation comes between.
+fn look(path: &Path, meanwhile: &mut dyn FnMut()) -> io::Result<Vec<Segment>> {
     let mut found: Vec<Segment> = Segment::open(path, false)?.into_iter().collect();
+    meanwhile();
     let mut seen: HashSet<u64> = found.iter().map(|segment| segment.inode).collect();
     let mut holes = 0;
     // From the youngest to the oldest, the way in which rotation moves them: one that moves meanwhile is met twice, never missed.
@@ -156,5 +182,50 @@ fn rotated(path: &Path, number: usize) -> io::Result<Option<Segment>> {
     match Segment::open(&named(""), false)? {
         Some(segment) => Ok(Some(segment)),
         None => Segment::open(&named(".gz"), true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::scratch;
+
+    fn named(folder: &Path, number: usize) -> PathBuf {
+        folder.join(if number == 0 { "log".to_owned() } else { format!("log.{number}") })
+    }
+
+    /// Moves the files as dockerd does, and begins one that says how many there were before.
+    fn rotate(folder: &Path, files: &mut usize) {
+        for number in (0..3).rev() {
+            let _none_yet = fs::rename(named(folder, number), named(folder, number + 1));
+        }
+        fs::write(named(folder, 0), files.to_string()).unwrap();
+        *files += 1;
+    }
+
+    fn texts(found: Vec<Segment>) -> Vec<String> {
+        let text = |mut segment: Segment| {
+            let mut text = vec![0; 9];
+            let length = segment.read(&mut text).unwrap();
+            text.truncate(length);
+            String::from_utf8(text).unwrap()
+        };
+        found.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn files_are_in_order_though_the_log_is_rotated_while_they_are_looked_for() {
+        for rotations in 0..4 {
+            let (folder, mut files, mut looks) = (scratch::Folder::new("look"), 0, 0);
+            (0..4).for_each(|_| rotate(&folder.0, &mut files));
+            let found = all_while(&named(&folder.0, 0), &mut || {
+                looks += 1;
+                (0..if looks == 1 { rotations } else { 0 }).for_each(|_| rotate(&folder.0, &mut files));
+            });
+            let kept: Vec<String> = (files - 4..files).map(|file| file.to_string()).collect();
+            assert_eq!(texts(found.unwrap()), kept, "{rotations} rotations");
+        }
     }
 }
