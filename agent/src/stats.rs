@@ -196,12 +196,12 @@ impl PipelineStats {
         self.plan.outputs().get(output).map_or(0, |placed| read(&placed.failed))
     }
 
-    /// Events that wait for a worker, or on disk for a receipt.
+    /// Events that wait for a worker or are in its hands, or wait on disk for a receipt.
     pub(crate) fn waiting(&self) -> u64 {
         if let Some(disk) = &self.disk {
             return read(&disk.events);
         }
-        self.entered().saturating_sub(read(&self.flow.entered))
+        self.entered().saturating_sub(read(&self.flow.entered) + read(&self.flow.lost))
     }
 
     /// Events of a batch, on average.

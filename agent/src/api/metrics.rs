@@ -88,7 +88,7 @@ const METRICS: &[Row] = &[
     ("elkhound_pipeline_events_lost_total", Counter, "Events that could not be made of what was read, for a defect."),
     ("elkhound_pipeline_events_out_total", Counter, "Events that went to the outputs."),
     ("elkhound_pipeline_queue_bytes", Gauge, "Bytes in flight."),
-    ("elkhound_pipeline_queue_events", Gauge, "Events that wait for a worker."),
+    ("elkhound_pipeline_queue_events", Gauge, "Events that wait for a worker or are in its hands."),
     ("elkhound_pipeline_queue_max_bytes", Gauge, "The most bytes that may be in flight."),
     ("elkhound_pipeline_reloads_total", Counter, "Reloads: success, failure."),
     ("elkhound_pipeline_up", Gauge, "1 while the pipeline runs."),

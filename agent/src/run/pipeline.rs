@@ -397,7 +397,9 @@ mod tests {
         let (running, _switch) = start(line, &pipeline, 1 << 20, &output.last, &Handle::current(), &stats).unwrap();
         running.run().await.unwrap();
         assert_eq!(*output.written.lock().unwrap(), ["last"]);
-        assert_eq!(stats.pipelines()[0].flow.lost.load(std::sync::atomic::Ordering::Relaxed), 1);
+        let pipeline = &stats.pipelines()[0];
+        assert_eq!(pipeline.flow.lost.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(pipeline.waiting(), 0, "what is lost does not wait for ever");
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ pub struct SourceMeter {
 /// What the workers of a pipeline have done.
 #[derive(Debug, Default)]
 pub struct FlowMeter {
-    /// Events that workers have taken up.
+    /// Events that have gone through the filters.
     pub entered: AtomicU64,
     /// Events that could not be unpacked, for a defect.
     pub lost: AtomicU64,
