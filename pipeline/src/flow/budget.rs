@@ -4,20 +4,14 @@
 //! The charge travels with the chunk's receipts and is given back with the last of them. Waiters are served in the order in
 //! which they came, so a noisy container can't starve a quiet one.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::blocking::{block_on, block_until};
+
 /// The unit in which bytes are counted: small enough not to matter, large enough that a budget of 1 TiB fits 32 bits.
 const UNIT: usize = 1024;
-
-/// How often somebody who waits looks whether it is over.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What an event costs in memory beside its text, in bytes; measured generously. Inputs charge it for each event.
 pub const EVENT: usize = 512;
@@ -69,12 +63,12 @@ impl Budget {
 
     /// The same for a thread that is not part of a runtime; blocks it.
     pub fn charge_blocking(&self, bytes: usize) -> Charge {
-        block_on(self.charge(bytes), None, || false).expect("it waits for ever")
+        block_on(self.charge(bytes))
     }
 
-    /// The same until `is_over`, which is looked at every [`LOOK`]; nothing then.
+    /// The same until `is_over`, which is looked at every tenth of a second; nothing then.
     pub fn charge_until(&self, bytes: usize, is_over: impl Fn() -> bool) -> Option<Charge> {
-        block_on(self.charge(bytes), Some(LOOK), is_over)
+        block_until(self.charge(bytes), is_over)
     }
 }
 
@@ -84,30 +78,10 @@ fn units(bytes: usize) -> u32 {
         .clamp(1, (Semaphore::MAX_PERMITS as u64).min(u64::from(u32::MAX)) as u32)
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Polls until there is something, or `is_over`, which is asked at every `look`.
-pub(super) fn block_on<F: Future>(future: F, look: Option<Duration>, is_over: impl Fn() -> bool) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return Some(output),
-            Poll::Pending if is_over() => return None,
-            Poll::Pending => look.map_or_else(thread::park, thread::park_timeout),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

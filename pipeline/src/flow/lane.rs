@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::budget::block_on;
+use super::blocking::block_on;
 use super::queue::{Chunk, Closed, Sent};
 
 /// How many chunks may wait; the byte budget usually ends the line earlier.
@@ -75,7 +75,7 @@ impl Entrance {
 
     /// The same from a thread that is not part of a runtime; blocks it.
     pub(super) fn send_blocking(&self, sent: Sent) -> Result<(), Closed> {
-        block_on(self.send(sent), None, || false).expect("it waits for ever")
+        block_on(self.send(sent))
     }
 
     /// The same without waiting. False when there is no place, or nobody to take it: the chunk is dropped then.

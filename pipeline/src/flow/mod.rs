@@ -1,5 +1,6 @@
 //! The flow: from the inputs' queue through the filters to the outputs, in batches, with receipts going back.
 
+mod blocking;
 pub mod budget;
 mod handing;
 mod lane;

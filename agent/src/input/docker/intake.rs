@@ -124,9 +124,9 @@ impl Intake {
 
     /// Whether the stream has begun too late, now that all of it has come by. A last line without its end may be the marked one.
     pub(crate) fn at_end(&self) -> Verdict {
-        let whole = !self.decoder.is_cut() && self.joiner.torn().is_empty();
+        let whole = || !self.decoder.is_cut() && self.joiner.torn().is_empty();
         match self.first {
-            Some(first) if whole && self.joiner.is_seeking() => Verdict::Uncovered(first),
+            Some(first) if self.joiner.is_seeking() && whole() => Verdict::Uncovered(first),
             _ => Verdict::Go,
         }
     }

@@ -88,8 +88,7 @@ impl ByteStream {
     /// The next piece, made of what the connection has read or reads now.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ApiError>> {
         loop {
-            let frame = ready!(self.poll_frame(cx));
-            match frame {
+            match ready!(self.poll_frame(cx)) {
                 None => return Poll::Ready(Ok(None)),
                 Some(Err(error)) => return Poll::Ready(Err(self.connector.broken(error))),
                 Some(Ok(frame)) => {
