@@ -54,11 +54,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::budget::{Budget, EVENT};
 use elkhound_pipeline::flow::queue::{Lane, Order, Queue, queue};
 use elkhound_pipeline::flow::receipt::Receipt;
-use elkhound_pipeline::plan::Fate;
+use elkhound_pipeline::plan::Plan;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -102,9 +101,6 @@ pub(crate) struct Limits {
     pub(crate) interval: Option<Duration>,
 }
 
-/// Takes an event on which the queue has panicked; it may wait for a disk. [`Fate::GoesOn`] means that it is lost.
-pub(crate) type Panicked = Box<dyn Fn(&Event) -> Fate + Send>;
-
 /// What a queue holds, for the monitoring API.
 #[derive(Debug)]
 pub(crate) struct Gauge {
@@ -133,7 +129,7 @@ pub(crate) struct DiskQueue {
     lane: Lane,
     queue: Queue,
     gauge: Arc<Gauge>,
-    panicked: Panicked,
+    plan: Arc<Plan>,
     round: u64,
     sync_bytes: usize,
 }
@@ -141,13 +137,13 @@ pub(crate) struct DiskQueue {
 impl DiskQueue {
     /// A queue with the ends for the inputs and for each of `workers`. Both have their share of `bytes`: were there one budget, inputs could use it up and
     /// nothing could be read. `round` counts how often pipelines were loaded before; events that
-    /// can't be packed go to `panicked`.
+    /// can't be packed go where `plan` says.
     pub(crate) fn new(
         settings: &Settings,
         (workers, order): (usize, Order),
         bytes: usize,
         round: u64,
-        panicked: Panicked,
+        plan: Arc<Plan>,
     ) -> (Queue, Vec<Lane>, Self) {
         let (front, mut lanes) = queue(1, Order::Free, Budget::new(bytes / 4));
         let (back, workers) = queue(workers, order, Budget::new(bytes - bytes / 4));
@@ -155,7 +151,7 @@ impl DiskQueue {
         let counter = AtomicU64::default;
         let settings = settings.clone();
         let gauge = Arc::new(Gauge { settings, events: counter(), bytes: counter(), lost: counter() });
-        (front, workers, Self { lane, queue: back, gauge, panicked, round, sync_bytes: bytes / 16 })
+        (front, workers, Self { lane, queue: back, gauge, plan, round, sync_bytes: bytes / 16 })
     }
 
     /// What it holds.
@@ -198,7 +194,7 @@ impl DiskQueue {
 
     /// Opens the queue and starts its threads.
     fn open(self, claim: Claim, ends: Ends) -> Result<Opened> {
-        let Self { lane, queue, gauge, panicked, sync_bytes, .. } = self;
+        let Self { lane, queue, gauge, plan, sync_bytes, .. } = self;
         let Settings { folder, limits, drain } = gauge.settings.clone();
         let storage: Arc<dyn storage::Storage> = Arc::new(Folder::open(&folder)?);
         let (recovered, medium) = recovery::open(&*storage, new_id())?;
@@ -207,7 +203,7 @@ impl DiskQueue {
         let book = Arc::new(Book::new(storage, limits, recovered, Arc::clone(&gauge), Some(claim)));
         tell(&gauge, cut, foreign);
         let tail = Tail::new(Arc::clone(&book), medium, page, new_id);
-        let writer = Writer::new(lane, tail, Arc::clone(&book), sync_bytes, panicked);
+        let writer = Writer::new(lane, tail, Arc::clone(&book), sync_bytes, plan);
         let reader = Reader { head: Head::new(Arc::clone(&book)), book: Arc::clone(&book), queue, drain, ends };
         let kept = Arc::clone(&book);
         let threads = vec![

@@ -9,10 +9,9 @@ use elkhound_pipeline::event::stored::Pack;
 use elkhound_pipeline::flow::queue::{Lane, Next, Sent, unpack};
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::survives;
-use elkhound_pipeline::plan::Fate;
-use tracing::{error, warn};
+use elkhound_pipeline::plan::{Fate, Plan};
+use tracing::warn;
 
-use super::Panicked;
 use super::book::Book;
 use super::page::write_frame;
 use super::tail::{Appended, Room, Tail};
@@ -34,8 +33,8 @@ pub(super) struct Writer {
     pack: Pack,
     /// Adds an event to the pack; a test has its own, which panics.
     push: fn(&mut Pack, &Event),
-    /// Takes events on which that panics.
-    panicked: Panicked,
+    /// Says what becomes of events on which that panics.
+    plan: Arc<Plan>,
     frame: Vec<u8>,
     events: Vec<Event>,
     /// The receipts of what is being packed...
@@ -47,8 +46,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Takes what comes through `lane` and writes it to `tail`. What can't be packed goes to `panicked`.
-    pub(super) fn new(lane: Lane, tail: Tail, book: Arc<Book>, sync_bytes: usize, panicked: Panicked) -> Self {
+    /// Takes what comes through `lane` and writes it to `tail`. What can't be packed goes where `plan` says.
+    pub(super) fn new(lane: Lane, tail: Tail, book: Arc<Book>, sync_bytes: usize, plan: Arc<Plan>) -> Self {
         Self {
             lane,
             tail,
@@ -56,7 +55,7 @@ impl Writer {
             sync_bytes,
             pack: Pack::default(),
             push: Pack::push,
-            panicked,
+            plan,
             frame: Vec::new(),
             events: Vec::new(),
             packing: Vec::new(),
@@ -87,7 +86,7 @@ impl Writer {
         let lost = unpack(chunk, &mut events);
         if lost > 0 {
             self.book.lost(lost as u64);
-            tell_not_unpacked(lost);
+            self.plan.lost(lost);
         }
         for mut event in events.drain(..) {
             let mark = self.pack.mark();
@@ -111,7 +110,7 @@ impl Writer {
     #[cold]
     fn set_aside(&self, mut event: Event) {
         let receipt = event.take_receipt();
-        match (self.panicked)(&event) {
+        match self.plan.queue_panicked(&event) {
             Fate::Kept => {}
             Fate::GoesOn => self.book.lost(1),
             // Dropped, not acknowledged.
@@ -191,17 +190,6 @@ impl Drop for Writer {
     }
 }
 
-fn tell_not_unpacked(events: usize) {
-    static LIMIT: Limit = Limit::every(TOLD);
-    if let Some(suppressed) = LIMIT.pass() {
-        error!(
-            events,
-            suppressed,
-            "what an input has read could not be made into events, which is a defect of elkhound; they are lost: report it with the panic's place, which is told before"
-        );
-    }
-}
-
 fn tell(error: &io::Error) {
     static LIMIT: Limit = Limit::every(TOLD);
     if let Some(suppressed) = LIMIT.pass() {
@@ -221,6 +209,7 @@ mod tests {
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue::{Order, Queue, queue};
     use elkhound_pipeline::flow::receipt::Ledger;
+    use elkhound_pipeline::plan::SetAside;
 
     use super::*;
     use crate::disk_queue::Limits;
@@ -266,11 +255,12 @@ mod tests {
             let disk = Simulated::default();
             let Opened { book, tail, .. } = Opened::new(&disk, limits);
             let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
-            let panicked = Box::new(move |event: &Event| {
-                assert_eq!(event.field("n"), Some(&13.into()));
+            let set_aside: SetAside = Box::new(move |culprit, event| {
+                assert_eq!((culprit.kind, event.field("n")), ("queue", Some(&13.into())));
                 fate
             });
-            let mut writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), 1 << 20, panicked);
+            let plan = Arc::new(Plan::passing(Arc::default(), Box::new(|_| {}), Some(set_aside)));
+            let mut writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), 1 << 20, plan);
             writer.push = |pack, event| {
                 pack.push(event);
                 assert_ne!(event.field("n"), Some(&13.into()), "as the test wants it");

@@ -81,11 +81,8 @@ impl Spilling {
     /// A queue on disk before `inner`, which is all that `plan` leads to; nothing is opened.
     pub(super) fn new(inner: Box<dyn Output>, plan: Plan, ground: Ground) -> Self {
         let plan = Arc::new(plan);
-        let panicked = Box::new({
-            let plan = Arc::clone(&plan);
-            move |event: &Event| plan.queue_panicked(event)
-        });
-        let (queue, mut lanes, disk) = DiskQueue::new(&ground.queue, (1, Order::Free), ROOM, ground.round, panicked);
+        let (queue, mut lanes, disk) =
+            DiskQueue::new(&ground.queue, (1, Order::Free), ROOM, ground.round, Arc::clone(&plan));
         let name = ground.name.clone();
         let apart = Apart::new(name.clone(), inner, plan, lanes.remove(0));
         let (gauge, leave) = (disk.gauge(), ground.leave.clone());

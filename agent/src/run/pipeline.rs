@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use elkhound_pipeline::decoration::Decoration;
-use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Queue, queue};
 use elkhound_pipeline::flow::worker::Worker;
@@ -125,9 +124,7 @@ impl Ways {
             let (queue, lanes) = queue(workers, order, budget.clone());
             return Self { queue, lanes, disk: None, budget };
         };
-        let plan = Arc::clone(plan);
-        let panicked = Box::new(move |event: &Event| plan.queue_panicked(event));
-        let (queue, lanes, disk) = DiskQueue::new(settings, (workers, order), bytes, round, panicked);
+        let (queue, lanes, disk) = DiskQueue::new(settings, (workers, order), bytes, round, Arc::clone(plan));
         let budget = disk.budget().clone();
         Self { queue, lanes, disk: Some(disk), budget }
     }
@@ -257,6 +254,7 @@ mod tests {
 
     use elkhound_config::parser::Escapes;
     use elkhound_config::source::Source;
+    use elkhound_pipeline::event::Event;
     use elkhound_pipeline::flow::queue::Chunk;
     use elkhound_pipeline::flow::receipt::Receipt;
     use elkhound_pipeline::flow::worker::Writer;

@@ -111,7 +111,7 @@ impl Plan {
 
     /// So many events of a chunk could not be unpacked.
     #[cold]
-    pub(crate) fn lost(&self, events: usize) {
+    pub fn lost(&self, events: usize) {
         (self.report)(Trouble::Lost { events });
     }
 
