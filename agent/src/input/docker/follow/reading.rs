@@ -22,7 +22,7 @@ use super::{Follower, LAST, source_number};
 const STALLED: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent before it is opened again: engines before 19.03 leave followers hanging after a rotation.
-const SILENT: Duration = Duration::from_secs(300);
+pub(super) const SILENT: Duration = Duration::from_secs(300);
 
 /// The same for a log that can be rotated.
 const SILENT_ROTATED: Duration = Duration::from_secs(120);

@@ -310,6 +310,21 @@ async fn of_a_log_that_is_not_rotated_and_lost_its_marked_line_in_a_power_cut_th
 }
 
 #[tokio::test]
+async fn a_stream_that_hangs_is_opened_again_when_it_was_silent_for_long() {
+    let model = Arc::new(Model { written: Mutex::new(3), ..Model::default() });
+    let mut work = Work::with_options(model.serve("1.42").await, 0, Default::default());
+    work.until(3).await;
+    // The engine has forgotten whoever follows, and tells nobody.
+    *model.written.lock().unwrap() = 4;
+    tokio::time::pause();
+    tokio::time::advance(reading::SILENT).await;
+    tokio::time::resume();
+    work.until(4).await;
+    assert_eq!(work.end().await, numbers(1..=4));
+    assert_eq!(model.seen(), ["follow all", "follow 100"]);
+}
+
+#[tokio::test]
 async fn what_is_written_between_reading_and_following_arrives_at_once_and_once() {
     let model = Arc::new(Model { written: Mutex::new(3), ..Model::default() });
     let mut work = Work::begin(model.serve("1.41").await, 0);
