@@ -181,7 +181,23 @@ async fn asked(client: &Client, method: Method, path: &str, body: Option<&Value>
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
+    use super::super::client::Connection;
+    use super::super::fake::{Fake, Reply};
     use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_answers_nothing_keeps_nobody_waiting() {
+        let fake = Fake::start_plain("8.0.0", |_, _| Reply::Stall).await;
+        let hour = Duration::from_secs(3600);
+        let connection = Connection { hosts: vec![fake.url.clone()], timeout: hour, ..Connection::default() };
+        let client = Client::new(&connection).unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        assert_eq!(asked(&client, Method::Get, "_template", None).await, None);
+        assert!(began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
+    }
 
     fn privileges(answer: &str) -> Finding {
         of_privileges(&serde_json::from_str(answer).unwrap())
