@@ -82,6 +82,7 @@ enum Left {
     Nothing,
     /// The deadline has passed.
     GivenUp,
+    /// Not one item was settled; with the reason.
     All(Body, String),
     Some(Body, String),
     Halves(Body, Body),
@@ -116,7 +117,7 @@ impl Sender {
                     continue;
                 }
                 Left::Some(body, reason) => {
-                    // Some were taken: the cluster is slow, not gone, and long pauses would only add to the backlog.
+                    // Some were settled: the cluster is slow, not gone, and long pauses would only add to the backlog.
                     self.backoff.reset();
                     (body, reason)
                 }
@@ -236,8 +237,7 @@ impl Sender {
 
     /// Acts on each item's verdict and keeps those that must be sent again.
     fn judge(&self, body: Body, bytes: &[u8], items: Vec<Item>, refused: &mut Vec<Refused>) -> Left {
-        let mut left = Body::default();
-        let mut why = String::new();
+        let (mut left, mut why, all) = (Body::default(), String::new(), body.items.len());
         for ((item, range), attached) in items.into_iter().zip(body.items).zip(body.attached) {
             match self.verdict(&item) {
                 Verdict::Done => {
@@ -254,7 +254,11 @@ impl Sender {
                 }
             }
         }
-        if left.is_empty() { Left::Nothing } else { Left::Some(left, why) }
+        match left.items.len() {
+            0 => Left::Nothing,
+            again if again == all => Left::All(left, why),
+            _ => Left::Some(left, why),
+        }
     }
 
     fn verdict(&self, item: &Item) -> Verdict {
@@ -491,6 +495,30 @@ mod tests {
         }
         assert_eq!((failing.seen().len(), healthy.seen().len()), (1, 6));
         assert_eq!(*book.0.lock().unwrap(), vec![(0, true); 6]);
+    }
+
+    /// Where an index is blocked, or all queues are full, each item is refused by itself in an answer that is a 200.
+    #[tokio::test]
+    async fn pauses_grow_while_not_one_item_is_taken() {
+        for (last, expected) in [(403, 8), (429, 8), (201, 2)] {
+            let fake = Fake::start("8.0.0", move |number, ids| {
+                let mut all = vec![503; ids.len()];
+                all[ids.len() - 1] = last;
+                if number < 3 { Reply::Whole(200, statuses(&all)) } else { Reply::Stall }
+            })
+            .await;
+            let (book, mut sender) = (Arc::new(Book::default()), sender(&[&fake]));
+            sender.backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(64));
+            let give_up = sender.give_up.clone();
+            let stalls = async {
+                while fake.seen().len() < 4 {
+                    tokio::task::yield_now().await;
+                }
+                give_up.cancel();
+            };
+            tokio::join!(sender.deliver(documents(4, &book)), stalls);
+            assert_eq!(sender.backoff.next(1.0), Duration::from_millis(expected), "{last}");
+        }
     }
 
     #[tokio::test]
