@@ -73,7 +73,7 @@
 //!
 //! A container is not trusted: a pattern that costs too much does not match (nor does it leave a line out), patterns that cost more than a tenth of a core match
 //! nothing until a second is over, and no label names a file, an output or code. What can't be
-//! heeded, such as `module` and `processors`, is said once for each container.
+//! heeded, such as `module`, `processors`, groups as `1.multiline.pattern` and names that nobody knows, is said once for each container.
 //!
 //! ## Left out
 //!
@@ -233,7 +233,6 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let strip_ansi = options.boolean("strip_ansi", false);
     let cursors = world.data.join(format!("docker-{}.cursors", world.number));
     let variable = |name: &str| std::env::var(name).ok();
-    logspout::advice(variable).iter().for_each(|advice| warn!(advice, "a variable of Logspout has no effect"));
     let filters = filters(options, variable)?;
     let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false), filters);
     let Ok(rate_limit) = u64::try_from(options.integer("rate_limit", 0)) else {
@@ -241,6 +240,8 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
         return None;
     };
     let logspout = (options.text_or("format", "ecs") == "logspout").then(|| Logspout::read(variable));
+    let advice = logspout::advice(variables(), logspout.is_some());
+    advice.iter().for_each(|advice| warn!(advice, "a variable of Logspout has no effect"));
     let labels = if options.was_set("labels") { Labels::only(options.texts("labels")) } else { Labels::default() };
     let sequence = options.boolean("sequence", false);
     let hints = options.boolean("hints", true);
@@ -263,6 +264,12 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
 fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
     let path = options.text("path");
     let read = options.text_or("read", "auto");
+    for (option, way) in [("host", "files"), ("path", "api")] {
+        if options.was_set(option) && read == way {
+            let message = format!("`{option}` has no effect with `read => {way}`");
+            options.warn(option, &message, "leave it out, or write `read => auto`");
+        }
+    }
     if read == "files" {
         return Some(Source::Files { pattern: path.unwrap_or_else(|| LOGS.to_owned()), host: world.host.to_owned() });
     }
@@ -272,6 +279,11 @@ fn source(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Source> {
         return None;
     }
     Some(Source::Engine { environment, files: (read == "auto").then_some(path) })
+}
+
+/// All environment variables that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The labels of containers that are left out: by the option, or as Logspout's users have written them.

@@ -43,6 +43,26 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("raw", "write the pipeline's own configuration"),
 ];
 
+/// Those that mean something.
+const KNOWN: [&str; 13] = [
+    "enabled",
+    "exclude_lines",
+    "include_lines",
+    "json.add_error_key",
+    "json.keys_under_root",
+    "json.message_key",
+    "json.overwrite_keys",
+    "multiline.match",
+    "multiline.max_lines",
+    "multiline.negate",
+    "multiline.pattern",
+    "multiline.timeout",
+    "pipeline",
+];
+
+/// So many others are named.
+const NAMED: usize = 3;
+
 /// The longest name of an ingest pipeline.
 const NAME: usize = 128;
 
@@ -86,16 +106,22 @@ impl Hints {
     pub(crate) fn read(container: &str, labels: &BTreeMap<String, String>, max_bytes: usize) -> (Self, Vec<String>) {
         let mut said = Vec::new();
         let value = |name: &str| labels.get(&format!("{PREFIX}{name}")).map(|value| value.trim());
+        let asked = labels.keys().filter_map(|label| label.strip_prefix(PREFIX));
+        let mut others: Vec<&str> = asked.filter(|name| !KNOWN.contains(name)).collect();
         for (name, instead) in UNKNOWN {
-            let is_it = |label: &String| {
-                label
-                    .strip_prefix(PREFIX)
-                    .and_then(|rest| rest.strip_prefix(name))
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
-            };
-            if labels.keys().any(is_it) {
+            let before = others.len();
+            others.retain(|other| {
+                !other.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
+            });
+            if others.len() < before {
                 said.push(format!("{PREFIX}{name} is not heeded; {instead}"));
             }
+        }
+        if !others.is_empty() {
+            let (all, some) = (others.len(), others[..others.len().min(NAMED)].join(", "));
+            said.push(format!(
+                "{all} labels of {PREFIX} are not heeded, such as {some}; `elkhound docs docker` lists those that are"
+            ));
         }
         let multiline = match value("multiline.pattern") {
             Some(pattern) => rule(pattern, value, max_bytes, container, &mut said).map(Arc::new),
@@ -270,6 +296,10 @@ mod tests {
             (&[("pipeline", "%{[message]}")], "no plain name"),
             (&[("pipeline", long.as_str())], "up to 128"),
             (&[("processors.1.dissect.tokenizer", "%{a}")], "by filters"),
+            (
+                &[("multiline.patern", "x"), ("1.multiline.pattern", "x"), ("enabled", "true")],
+                "such as 1.multiline.pattern, multiline.patern;",
+            ),
         ] {
             let (_, said) = read(labels);
             assert!(said.len() == 1 && said[0].contains(word), "{said:?}");

@@ -16,19 +16,39 @@ use elkhound_pipeline::value::Value;
 use super::metadata::{Container, Labels};
 use super::position::Stream;
 
-/// Variables of Logspout that have no effect here, each with what to do instead.
+/// Variables of Logspout and logspout-logstash that have no effect here, each with what to do instead. A `*` at the end stands for what all of a family begin with.
 const REPLACED: &[(&str, &str)] = &[
+    ("ALLOW_TTY", "containers with a terminal are always read"),
+    ("BACKLOG", "say where to begin by start_position"),
+    ("DEBUG", "set log.level, as by LOG_LEVEL=debug"),
+    ("HTTP_BIND_ADDRESS", "set api.http.host, as by API_HTTP_HOST"),
+    ("HTTP_PORT", "set api.http.port, as by API_HTTP_PORT"),
+    ("INACTIVITY_TIMEOUT", "a log that is silent for long is opened again without it"),
+    ("INCLUDE_CONTAINERS*", "say which containers are read by filter_name, or by a condition on [container][name]"),
+    ("LOGSPOUT_MULTILINE", "have a container ask for it by the labels co.elastic.logs/multiline.*"),
+    ("LOGSPOUT_TLS_*", "set ssl_certificate_authorities, ssl_certificate and ssl_key of the output"),
+    ("MULTILINE_*", "have a container ask for it by the labels co.elastic.logs/multiline.*"),
+    ("PORT", "set api.http.port, as by API_HTTP_PORT"),
+    ("RAW_FORMAT", "shape events by filters"),
+    ("RETRY_COUNT", AGAIN),
+    ("RETRY_SEND", AGAIN),
+    ("RETRY_STARTUP", AGAIN),
+    ("ROUTESPATH", "name the target in the pipeline's output"),
     (
         "ROUTE_URIS",
         "name the target in the pipeline, as in output { elasticsearch { hosts => \"elasticsearch:9200\" } }; the filters in its query are heeded",
     ),
-    ("ROUTESPATH", "name the target in the pipeline's output"),
-    ("BACKLOG", "say where to begin by start_position"),
+    ("SYSLOG_*", "shape events by filters"),
     ("TAIL", "say where to begin by start_position"),
-    ("RAW_FORMAT", "shape events by filters"),
-    ("SYSLOG_FORMAT", "shape events by filters"),
-    ("INCLUDE_CONTAINERS", "keep what you want by a condition on [container][name]"),
 ];
+
+const AGAIN: &str = "what can't be read or sent is tried again for as long as it takes";
+
+/// Those among them that others than Logspout have as well: alone they are nobody's business.
+const COMMON: &[&str] = &["DEBUG", "PORT"];
+
+/// Variables that have an effect with `format => logspout` only.
+const OF_ITS_FORMAT: &[&str] = &["DECODE_JSON_LOGS", "DOCKER_LABELS", "LOGSTASH_FIELDS", "LOGSTASH_TAGS"];
 
 /// Logspout's variables in elkhound's own environment.
 #[derive(Clone, Debug, Default)]
@@ -82,14 +102,27 @@ impl Logspout {
     }
 }
 
-/// What to write in place of Logspout's variables that are set and have no effect.
-pub(crate) fn advice(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-    REPLACED
-        .iter()
-        .filter(|(name, _)| is_set(name))
-        .map(|(name, instead)| format!("{name} is not read; {instead}"))
-        .collect()
+/// What to write in place of Logspout's variables that are set and have no effect, where events have its format or another one.
+pub(crate) fn advice(set: impl Iterator<Item = (String, String)>, its_format: bool) -> Vec<String> {
+    let mut names: Vec<String> = set.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
+    names.retain(|name| instead_of(name, its_format).is_some());
+    names.sort_unstable();
+    if names.iter().all(|name| COMMON.contains(&name.as_str())) {
+        return Vec::new();
+    }
+    let told = names.iter().filter_map(|name| Some(format!("{name} is not read; {}", instead_of(name, its_format)?)));
+    told.collect()
+}
+
+fn instead_of(name: &str, its_format: bool) -> Option<&'static str> {
+    let is_it = |(row, _): &&(&str, &str)| match row.strip_suffix('*') {
+        Some(family) => name.starts_with(family),
+        None => *row == name,
+    };
+    if !its_format && OF_ITS_FORMAT.contains(&name) {
+        return Some("write format => logspout for the events that it shapes");
+    }
+    REPLACED.iter().find(is_it).map(|(_, instead)| *instead)
 }
 
 #[cfg(test)]
@@ -143,10 +176,30 @@ mod tests {
         );
     }
 
+    fn told(set: &[(&str, &str)], its_format: bool) -> Vec<String> {
+        advice(set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())), its_format)
+    }
+
     #[test]
     fn what_has_no_effect_is_told_with_what_to_do() {
-        let told = advice(|name| (name == "ROUTE_URIS").then(|| "logstash://logstash:5000".into()));
+        let told = told(&[("ROUTE_URIS", "logstash://logstash:5000"), ("TAIL", ""), ("PATH", "/bin")], false);
         assert_eq!(told.len(), 1);
         assert!(told[0].starts_with("ROUTE_URIS is not read; name the target in the pipeline"), "{told:?}");
+    }
+
+    /// Those in the READMEs of Logspout and logspout-logstash, but for EXCLUDE_LABEL and EXCLUDE_LABELS, which are heeded.
+    #[test]
+    fn each_variable_has_an_effect_or_is_told() {
+        let all = "ALLOW_TTY BACKLOG TAIL DEBUG INACTIVITY_TIMEOUT HTTP_BIND_ADDRESS PORT HTTP_PORT ROUTESPATH RETRY_COUNT RAW_FORMAT \
+            SYSLOG_DATA SYSLOG_FORMAT SYSLOG_HOSTNAME SYSLOG_PID SYSLOG_PRIORITY SYSLOG_STRUCTURED_DATA SYSLOG_TAG SYSLOG_TCP_FRAMING \
+            SYSLOG_TIMESTAMP MULTILINE_ENABLE_DEFAULT MULTILINE_MATCH MULTILINE_PATTERN MULTILINE_FLUSH_AFTER MULTILINE_SEPARATOR \
+            LOGSPOUT_MULTILINE LOGSPOUT_TLS_CA_CERTS LOGSPOUT_TLS_HARDENING INCLUDE_CONTAINERS INCLUDE_CONTAINERS_REGEX RETRY_STARTUP RETRY_SEND";
+        for name in all.split_whitespace() {
+            assert_eq!(told(&[(name, "1"), ("ROUTE_URIS", "raw://a:1")], true).len(), 2, "{name}");
+        }
+        assert_eq!(told(&[("PORT", "80"), ("DEBUG", "1")], true), [""; 0], "these are others' too");
+        for name in OF_ITS_FORMAT {
+            assert_eq!((told(&[(name, "1")], true).len(), told(&[(name, "1")], false).len()), (0, 1), "{name}");
+        }
     }
 }
