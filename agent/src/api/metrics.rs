@@ -42,6 +42,11 @@ const METRICS: &[Row] = &[
     ("elkhound_container_last_line_timestamp_seconds", Gauge, "Time of a container's last line."),
     ("elkhound_container_lines_total", Counter, "Lines of a container."),
     ("elkhound_container_suppressed_lines_total", Counter, "Lines that were left out because there were too many."),
+    (
+        "elkhound_container_unreadable_records_total",
+        Counter,
+        "Records of a log file that could not be read; the rest of a broken compressed one counts as one.",
+    ),
     ("elkhound_dead_letter_queue_bytes", Gauge, "Bytes of the segments of a dead letter queue."),
     ("elkhound_dead_letter_queue_entries_total", Counter, "Entries by what became of them: kept, dropped, expired."),
     ("elkhound_dead_letter_queue_max_bytes", Gauge, "The most bytes that a dead letter queue may have."),
@@ -197,6 +202,7 @@ fn of_container(container: &ContainerStats, labels: &Labels, now: Timestamp, sam
     samples.count("elkhound_container_backlog_bytes", &labels, read(&container.left));
     samples.count("elkhound_container_gaps_total", &labels, read(&container.gaps));
     samples.count("elkhound_container_suppressed_lines_total", &labels, read(&container.suppressed));
+    samples.count("elkhound_container_unreadable_records_total", &labels, read(&container.unreadable));
     samples.add("elkhound_container_lag_seconds", &labels, container.lag() as f64 / 1e9);
     samples.add("elkhound_container_cursor_age_seconds", &labels, container.cursor_age(now) as f64 / 1e9);
     if let Some(last) = container.last() {

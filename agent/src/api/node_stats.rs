@@ -220,6 +220,7 @@ fn container(container: &ContainerStats, now: Timestamp) -> Value {
         "bytes": read(&container.bytes),
         "gaps": read(&container.gaps),
         "suppressed_lines": read(&container.suppressed),
+        "unreadable_records": read(&container.unreadable),
         "bytes_left": read(&container.left),
         "last_line": container.last().map(|at| at.to_string()),
         "lag_in_millis": container.lag() / 1_000_000,

@@ -95,6 +95,8 @@ pub(crate) struct ContainerStats {
     pub(crate) gaps: AtomicU64,
     /// Lines that were left out because there were too many.
     pub(crate) suppressed: AtomicU64,
+    /// Records of its log that could not be read; the rest of a broken compressed file counts as one.
+    pub(crate) unreadable: AtomicU64,
     /// Bytes of its log's files that were not read yet, as of the last look.
     pub(crate) left: AtomicU64,
     last: AtomicI64,
@@ -145,6 +147,7 @@ impl ContainerStats {
             bytes: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
             left: AtomicU64::new(0),
             last: AtomicI64::new(0),
             read: AtomicI64::new(0),

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use elkhound_pipeline::flow::meter::add;
 use elkhound_pipeline::flow::receipt::Ledger;
 use elkhound_pipeline::time::Timestamp;
 
@@ -49,6 +50,14 @@ impl ContainerLedger {
     /// Notes trouble with the container's log.
     pub(crate) fn fails(&self, reason: &str) {
         if let Some(stats) = &self.stats {
+            stats.fails(reason);
+        }
+    }
+
+    /// Counts records that can't be read, and notes why.
+    pub(crate) fn misses(&self, records: usize, reason: &str) {
+        if let Some(stats) = &self.stats {
+            add(&stats.unreadable, records as u64);
             stats.fails(reason);
         }
     }

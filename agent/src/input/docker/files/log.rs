@@ -174,6 +174,7 @@ impl Log {
             }
             Err(error) if segment.is_compressed() => {
                 warn!(path = %self.path.display(), reason = %error, "a compressed log file can't be read to its end; the next one is read");
+                self.ledger.misses(1, &format!("a compressed log file can't be read to its end: {error}"));
                 self.next_segment();
                 Ok(Step::Read)
             }
@@ -398,7 +399,9 @@ impl Log {
         if records > 0 {
             self.corrupt += records;
             let (path, all) = (self.path.display(), self.corrupt);
-            warn!(%path, records, all, "a log holds records that can't be read; they are passed over");
+            let trouble = "a log holds records that can't be read; they are passed over";
+            warn!(%path, records, all, "{trouble}");
+            self.ledger.misses(records, trouble);
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use elkhound_pipeline::event::Layer;
 use elkhound_pipeline::map::Map;
@@ -12,6 +13,8 @@ use super::*;
 use crate::input::docker::cursor::Cursors;
 use crate::input::docker::position::{Gap, Position, Stream};
 use crate::scratch;
+use crate::stats::containers::Containers;
+use crate::stats::tap::Tap;
 
 /// A folder with one log.
 struct Folder(scratch::Folder);
@@ -35,8 +38,12 @@ impl Folder {
     }
 
     fn reading(&self, reading: Reading) -> Log {
+        self.counted(reading, None)
+    }
+
+    fn counted(&self, reading: Reading, containers: Option<Arc<Containers>>) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
-        let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
+        let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors.counted(containers))));
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
         let layers =
             Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false, pipeline: None };
@@ -140,6 +147,27 @@ fn a_record_that_is_written_bit_by_bit_is_read_once_it_is_whole() {
         file.write_all(&[*byte]).unwrap();
     }
     assert_eq!(drain(&mut log), lines(1..2));
+}
+
+#[test]
+fn what_is_damaged_is_passed_over_and_counted() {
+    let folder = Folder::new("damaged");
+    folder.write(0..60);
+    folder.rotate(3);
+    folder.compress();
+    let packed = folder.0.join("abc-json.log.1.gz");
+    let bytes = fs::read(&packed).unwrap();
+    fs::write(&packed, &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(folder.log(), "\0\0\0\0\n{\"log\":\"cut o\n").unwrap();
+    folder.write(1..3);
+    let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
+    let mut log = folder.counted(plain(), Some(Arc::clone(&containers)));
+    let read = drain(&mut log);
+    assert!(read.len() < 62 && read.ends_with(&lines(1..3)), "{read:?}");
+    let container = containers.take_up("abc");
+    let (_, trouble) = container.trouble().expect("it was noted");
+    assert_eq!(container.unreadable.load(Ordering::Relaxed), 3, "a file and two records");
+    assert!(trouble.contains("can't be read; they are passed over"), "{trouble}");
 }
 
 #[test]
