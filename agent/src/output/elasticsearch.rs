@@ -9,7 +9,8 @@
 //! - `index`: the index, with references: `logs-%{+YYYY.MM.dd}`. The date is that of the event.
 //! - `data_stream`, `data_stream_type`, `data_stream_dataset`, `data_stream_namespace`: a data stream in place of an index. That is where events go
 //!   when no setting speaks for an index: to `logs-generic-default`.
-//! - `user`, `password`, `api_key`, `cloud_id`, `cloud_auth`, `ssl_certificate`, `ssl_key`: where to and how to log in.
+//! - `user`, `password`, `api_key`, `cloud_id`, `cloud_auth`, `ssl_certificate`, `ssl_key`: where to and how to log in. A token goes into a header:
+//!   `custom_headers => { "Authorization" => "Bearer ${ES_TOKEN}" }`.
 //! - `ssl_certificate_authorities`, `ca_trusted_fingerprint`: which certificates to trust.
 //! - `action`: `create` (default), `index`, `update` (with `doc_as_upsert`, `upsert`, `script`), `delete`, or references.
 //! - `pipeline`: the ingest pipeline, with references. An event that lacks the fields which they name goes through none, as with

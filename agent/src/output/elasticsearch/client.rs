@@ -495,6 +495,11 @@ fn beginning(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::super::fake::{Fake, Reply};
     use super::*;
 
     #[test]
@@ -539,6 +544,58 @@ mod tests {
         assert_eq!(refusal(b"<h1>busy</h1>\n"), (String::new(), "<h1>busy</h1>".into()));
         assert_eq!(refusal(br#"{"error":"plain","status":500}"#).1, r#"{"error":"plain","status":500}"#);
         assert_eq!(refusal(b""), (String::new(), "(no text)".into()));
+    }
+
+    /// A bulk request as it arrives over this connection, its head and its body. The node is its own proxy.
+    async fn sent(change: impl FnOnce(&mut Connection, &Url)) -> (String, String) {
+        let node = Fake::scripted("8.0.0", |_, head, body| {
+            let mut text = String::new();
+            match head.contains("content-encoding: gzip") {
+                true => GzDecoder::new(body).read_to_string(&mut text).map(drop).unwrap(),
+                false => text.push_str(std::str::from_utf8(body).unwrap()),
+            }
+            (format!("{head}\r\n{text}"), Reply::Whole(200, r#"{"errors":false,"items":[]}"#.into()))
+        })
+        .await;
+        let mut connection =
+            Connection { hosts: vec![node.url.clone()], timeout: Duration::from_secs(20), ..Connection::default() };
+        change(&mut connection, &node.url);
+        let body = Bytes::from_static(b"{\"create\":{}}\n{}\n");
+        Client::new(&connection).unwrap().bulk(body).await.unwrap();
+        let seen = node.seen().pop().unwrap();
+        let (head, body) = seen.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_the_login_and_all_else_that_is_set() {
+        type Change = fn(&mut Connection, &Url);
+        let login = |login| move |connection: &mut Connection, _: &Url| connection.login = Some(login);
+        let (basic, key) = (Credentials::Basic("u".into(), "p".into()), Credentials::ApiKey("i".into(), "k".into()));
+        let encoded = Credentials::EncodedApiKey("aTpr".into());
+        assert!(sent(login(basic)).await.0.contains("\r\nauthorization: Basic dTpw"));
+        assert!(sent(login(key)).await.0.contains("\r\nauthorization: ApiKey aTpr"));
+        assert!(sent(login(encoded)).await.0.contains("\r\nauthorization: ApiKey aTpr"));
+        let cases: [(Change, &str); 5] = [
+            (
+                |it, url| it.hosts = vec![Url::parse(&url.as_str().replace("//", "//a%40b:c@")).unwrap()],
+                "Basic YUBiOmM=",
+            ),
+            (|it, _| it.headers = vec![("Authorization".into(), "Bearer t".into())], "\r\nauthorization: Bearer t"),
+            (|it, _| it.parameters = vec![("refresh".into(), "true".into())], "&refresh=true HTTP/1.1\r\n"),
+            (|it, _| it.gzip = true, "\r\ncontent-encoding: gzip"),
+            (
+                |it, url| {
+                    it.proxy = Some(url.clone());
+                    it.hosts = vec![Url::parse("http://elasticsearch.invalid:9200/").unwrap()];
+                },
+                "POST http://elasticsearch.invalid:9200/_bulk?",
+            ),
+        ];
+        for (change, expected) in cases {
+            let (head, body) = sent(change).await;
+            assert!(head.contains(expected) && body == "{\"create\":{}}\n{}\n", "{expected}: {head}\n{body}");
+        }
     }
 
     #[test]

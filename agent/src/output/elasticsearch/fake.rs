@@ -19,7 +19,7 @@ pub(crate) enum Reply {
     Stall,
 }
 
-/// Makes of a request, its number among those so far, its first line and its body, what is remembered of it and the reply.
+/// Makes of a request, its number among those so far, the lines of its head and its body, what is remembered of it and the reply.
 type Script = dyn FnMut(usize, &str, &[u8]) -> (String, Reply) + Send;
 
 /// A node that listens; it ends with the test's runtime.
@@ -138,25 +138,27 @@ async fn serve(
     }
 }
 
-/// The request line and the body; nothing when the connection is closed.
+/// The lines of the head, the request line first, and the body; nothing when the connection is closed.
 async fn request(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<(String, Vec<u8>)> {
-    let (mut first, mut length) = (String::new(), 0);
+    let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await.ok()? == 0 {
             return None;
         }
-        let line = line.trim_end();
-        match line.split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().ok()?,
-            _ if line.is_empty() => break,
-            _ if first.is_empty() => line.clone_into(&mut first),
-            _ => {}
+        if line.trim_end().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some((first, body))
+    Some((head, body))
 }
 
 /// The `_id` of each action line.
