@@ -458,7 +458,7 @@ impl Files {
         if let Some(suppressed) = &suppressed {
             suppressed.report(&followed.container.name);
         }
-        let gap = log.joiner.take_gap();
+        let gap = log.take_gap();
         if let Some(gap) = &gap {
             followed.gaps += 1;
             gap.report(&followed.container.name, followed.gaps);

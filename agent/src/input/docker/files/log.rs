@@ -26,7 +26,7 @@ use super::super::lines::Lines;
 use super::super::multiline::Rule;
 use super::super::partial::{Joiner, Stamps};
 use super::super::place::{Place, Reached, RecordEnd};
-use super::super::position::{Marks, Stream};
+use super::super::position::{Gap, Marks, Stream};
 use super::super::records::{self, Record};
 use super::held::Held;
 use super::segments::{self, Segment};
@@ -85,6 +85,8 @@ pub(super) struct Log {
     limit: usize,
     tty: bool,
     from_end: bool,
+    /// Lines that are missing, told by a joiner that another one has followed since.
+    gap: Option<Gap>,
     /// How many files dockerd keeps, if it rotates them.
     files: Option<usize>,
     /// When the log's oldest file was made, until its first line is read; nothing where the log can't have lost its beginning.
@@ -139,6 +141,7 @@ impl Log {
             limit,
             tty,
             from_end,
+            gap: None,
             files,
             oldest: None,
             idle: None,
@@ -381,6 +384,11 @@ impl Log {
         }
     }
 
+    /// The lines that are missing before those that are handed on next; each told once.
+    pub(super) fn take_gap(&mut self) -> Option<Gap> {
+        self.gap.take().or_else(|| self.joiner.take_gap())
+    }
+
     /// Notes a chunk that ends with the lines that were handed on last; returns its number.
     pub(super) fn open_chunk(&mut self) -> u64 {
         self.noted = self.place;
@@ -459,6 +467,7 @@ impl Log {
         self.lines.finish();
         let mut read = self.read;
         read.advance(&self.lines.marks());
+        self.gap = self.take_gap();
         self.joiner = Joiner::new(self.limit, Stamps::Shared, read);
         (self.end, self.next_place) = (None, None);
     }

@@ -221,6 +221,22 @@ fn a_place_follows_lines_that_always_wait_for_others() {
     assert!(length / 2 < end && end < length, "the place is at {end} of {length}");
 }
 
+#[test]
+fn each_of_two_gaps_is_told_though_the_line_behind_the_first_still_waits_for_others() {
+    let folder = Folder::new("place-gaps");
+    folder.write(5..6);
+    let reached = Reached { marks: behind(1), place: None };
+    let patient = Rule { timeout: Duration::from_secs(1 << 30), ..(*rule()).clone() };
+    let mut log = folder.reading(Reading { rule: Some(Arc::new(patient)), reached, ..plain() });
+    assert_eq!(drain(&mut log), [""; 0]);
+    fs::File::options().write(true).open(folder.log()).unwrap().set_len(0).unwrap();
+    assert_eq!(drain(&mut log), lines(5..6));
+    folder.write(9..10);
+    assert_eq!(drain(&mut log), [""; 0]);
+    let gap = |from: i64, to: i64| Some(Gap { from: at(from).nanos, to: at(to), stream: Stream::Stdout });
+    assert_eq!([log.take_gap(), log.take_gap(), log.take_gap()], [gap(1, 5), gap(5, 9), None]);
+}
+
 /// What one run has handed on of so many records, what the next one has of the rest, and what one that was never interrupted has.
 fn interrupted(
     name: &str,
