@@ -298,7 +298,7 @@ fn a_character_on_the_edge_of_two_pieces_survives_and_a_line_beyond_the_limit_is
 #[test]
 #[ignore = "needs the rig: make test"]
 fn a_container_is_followed_through_restart_pause_and_a_new_name() {
-    for read in ["api", "auto"] {
+    for read in ["api", "auto", "files"] {
         let mut shipment = Shipment::start(&format!("life-{read}"), read, "");
         // Each start goes on counting where the last one was.
         let script = "while :; do i=$(($(cat /tmp/n 2>/dev/null || echo 0) + 1)); echo $i > /tmp/n; echo line $i; usleep 20000; done";

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use elkhound_pipeline::flow::budget::Charge;
 use elkhound_pipeline::flow::queue::Queue;
@@ -140,6 +140,8 @@ struct Followed {
     /// Whose log it is, for whoever reads it next.
     container: Box<Container>,
     host: Arc<Host>,
+    /// When the files that describe the container were written that it was described from; nothing where the supervisor describes it.
+    described: Option<SystemTime>,
     prefix: IdPrefix,
     source: u64,
     gaps: u64,
@@ -338,6 +340,14 @@ impl Files {
         followed.container = container;
     }
 
+    /// Describes the container again if its files say something else by now.
+    fn describe_anew(&self, path: &Path, followed: &mut Followed) {
+        let written = described::written(path);
+        if written.is_some() && std::mem::replace(&mut followed.described, written) != written {
+            self.describe(followed, Box::new(described(path)));
+        }
+    }
+
     /// Opens logs that are new. Those that are there at the first look begin where the option says, later ones at their start.
     fn discover(&self, pattern: &str, host: &Arc<Host>, first: bool, logs: &mut Logs) -> bool {
         let found = match files::matching(pattern) {
@@ -351,9 +361,11 @@ impl Files {
         let before = logs.len();
         let own = if first || found.len() > before { described::own(pattern) } else { Default::default() };
         for path in found {
-            if logs.contains_key(&path) {
+            if let Some(known) = logs.get_mut(&path) {
+                known.iter_mut().for_each(|followed| self.describe_anew(&path, followed));
                 continue;
             }
+            let written = described::written(&path);
             let container = Box::new(described(&path));
             let reason = self.wanted.exclusion(&container, &own);
             if let Some(reason) = reason {
@@ -362,7 +374,8 @@ impl Files {
                 warn!(container = container.name, risk, "this container's log settings lose lines");
             }
             let start = if first { self.start } else { Start::Beginning };
-            let log = reason.is_none().then(|| self.open(&path, container, Arc::clone(host), start));
+            let open = || Followed { described: written, ..self.open(&path, container, Arc::clone(host), start) };
+            let log = reason.is_none().then(open);
             logs.insert(path, log);
         }
         logs.len() > before
@@ -385,6 +398,7 @@ impl Files {
             source: source_number(&container.id),
             container,
             host,
+            described: None,
             gaps: 0,
             gone: false,
             failed: false,

@@ -1,16 +1,25 @@
 //! A container as the files say that dockerd keeps beside its log, for when no engine is asked.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::super::metadata::{Container, own_container};
 use super::super::select::Own;
 use crate::files;
 
+/// Where dockerd keeps it.
+const CONFIG: &str = "config.v2.json";
+
+/// When what is known of a log's container was written last, as dockerd does when the container has another name.
+pub(super) fn written(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path.with_file_name(CONFIG)).ok()?.modified().ok()
+}
+
 /// The container that a log belongs to. A log that stands alone is a container named like its file.
 pub(super) fn described(path: &Path) -> Container {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let id = stem.strip_suffix("-json").unwrap_or(&stem).to_owned();
-    let config = path.with_file_name("config.v2.json");
+    let config = path.with_file_name(CONFIG);
     let written = std::fs::read(config).ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
     let Some(written) = written else {
         return Container { name: id.clone(), id, driver: "json-file".into(), ..Container::default() };
