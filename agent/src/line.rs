@@ -40,6 +40,8 @@ pub(crate) struct Line {
     pub(crate) dead_letters: Option<Arc<DeadLetterMeter>>,
     /// Cancelled to make the outputs give up.
     pub(crate) give_up: CancellationToken,
+    /// Cancelled by an output of which a part has panicked.
+    pub(crate) broken: CancellationToken,
     /// How often pipelines were loaded before this one.
     pub(crate) round: u64,
 }
@@ -144,13 +146,14 @@ fn make_one(
     let setup = setup(pipeline.ecs);
     let mut compiled = compile(&document, source, &setup, Box::new(report), &mut diagnostics);
     let data = state_folder(shared.data, &pipeline.id);
-    let give_up = give_up(pipeline, shared.ground.give_up);
+    let (give_up, broken) = (give_up(pipeline, shared.ground.give_up), CancellationToken::new());
     let letters = pipeline.dead_letters.clone().map(|settings| Arc::new(DeadLetters::new(settings)));
     let dead_letters = letters.as_ref().map(|queue| queue.meter());
     let world = output::World {
         setup: &setup,
         runtime: shared.ground.runtime.clone(),
         give_up: give_up.clone(),
+        broken: broken.clone(),
         bus: Arc::clone(shared.bus),
         pipeline: number,
         number: 0,
@@ -170,7 +173,8 @@ fn make_one(
     let outputs = compiled.outputs.iter().zip(compiled.plan.outputs()).enumerate();
     let outputs = outputs.filter_map(|(number, (plugin, placed))| maker.output(number, plugin, placed)).collect();
     let names = (Named::all(&compiled.inputs), Named::all(&compiled.outputs));
-    (Line { plan: Arc::new(compiled.plan), inputs, outputs, names, dead_letters, give_up, round }, diagnostics)
+    let plan = Arc::new(compiled.plan);
+    (Line { plan, inputs, outputs, names, dead_letters, give_up, broken, round }, diagnostics)
 }
 
 /// What makes a pipeline's outputs give up: the deadline of a stop, but for one that is to empty its queue, however long that takes.

@@ -17,8 +17,8 @@ use elkhound_pipeline::flow::worker::Writer;
 use flume::{Receiver, Sender};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tracing::error;
 
+use super::guard::Guard;
 use super::{Output, World};
 
 /// Receipts of events that are on their way. Dropped, they leave their events to be read again.
@@ -106,7 +106,12 @@ impl<T: Send + 'static> Batches<T> {
     {
         let (sender, batches) = flume::bounded(1);
         let (about, runtime) = (Arc::new(about), world.runtime.clone());
-        Self { codec, about, sender, runtime, task: Some(Box::pin(task(batches))), running: None }
+        let (guard, task) = (Guard::new(&world.broken), task(batches));
+        let guarded = async move {
+            let _guard = guard;
+            task.await;
+        };
+        Self { codec, about, sender, runtime, task: Some(Box::pin(guarded)), running: None }
     }
 }
 
@@ -124,9 +129,9 @@ impl<T: Send + 'static> Output for Batches<T> {
         let Self { sender, running, .. } = *self;
         drop(sender);
         Box::pin(async move {
-            let Some(running) = running else { return };
-            if running.await.is_err() {
-                error!("an output ended by a panic, which is a defect of elkhound; what it held is read again");
+            if let Some(running) = running {
+                // A panic was told by its guard.
+                let _ended = running.await;
             }
         })
     }

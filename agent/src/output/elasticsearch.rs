@@ -208,7 +208,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     };
     let requests = options.integer("bulk_requests", 2).clamp(1, 64) as usize;
     Some(Box::new(Elasticsearch::new(encoder, limits, requests, |waiting, used| {
-        let (runtime, give_up) = (world.runtime.clone(), world.give_up.clone());
+        let (runtime, give_up, broken) = (world.runtime.clone(), world.give_up.clone(), world.broken.clone());
         Delivery {
             client,
             managed,
@@ -220,6 +220,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
             letters,
             runtime,
             give_up,
+            broken,
             waiting,
             used,
         }
@@ -294,6 +295,7 @@ struct Delivery {
     letters: Option<Letterbox>,
     runtime: Handle,
     give_up: CancellationToken,
+    broken: CancellationToken,
     waiting: Receiver<Body>,
     used: Channel<Body>,
 }
@@ -349,8 +351,9 @@ impl Output for Elasticsearch {
 
     fn start(&mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        let Delivery { client, managed, backoff, quiet, never, letters, runtime, give_up, waiting, used, .. } =
-            delivery;
+        let Delivery {
+            client, managed, backoff, quiet, never, letters, runtime, give_up, broken, waiting, used, ..
+        } = delivery;
         if let Some(letters) = &letters {
             letters.queue.start(&runtime);
         }
@@ -360,8 +363,9 @@ impl Output for Elasticsearch {
             let (pace, ready) = (Arc::clone(&self.pace), Arc::clone(&ready));
             let (client, stats, give_up) = (Arc::clone(&client), Arc::clone(&stats), give_up.clone());
             let (quiet, backoff, spare) = (Arc::clone(&quiet), backoff.clone(), used.clone());
-            let (never, letters) = (Arc::clone(&never), letters.clone());
-            let sender = Sender { number, pace, ready, client, quiet, backoff, give_up, never, letters, stats, spare };
+            let (never, letters, broken) = (Arc::clone(&never), letters.clone(), broken.clone());
+            let sender =
+                Sender { number, pace, ready, client, quiet, backoff, give_up, broken, never, letters, stats, spare };
             self.senders.spawn_on(sender.run(waiting.clone()), &runtime);
         }
     }

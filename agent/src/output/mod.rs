@@ -33,6 +33,7 @@ mod batches;
 mod dropping;
 pub(crate) mod elasticsearch;
 mod file;
+mod guard;
 mod null;
 pub(crate) mod pipeline;
 mod retry;
@@ -80,6 +81,8 @@ pub(crate) struct World<'a> {
     pub(crate) runtime: Handle,
     /// Cancelled when the deadline of a stop has passed: give up and leave receipts unacknowledged.
     pub(crate) give_up: CancellationToken,
+    /// Cancelled by an output of which a part has panicked: its pipeline ends.
+    pub(crate) broken: CancellationToken,
     /// The addresses between pipelines.
     pub(crate) bus: Arc<Bus>,
     /// The pipeline's number on the bus.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Queue, queue};
@@ -35,6 +35,8 @@ pub(super) struct Running {
     queue: Queue,
     /// What keeps events on disk between the inputs and the workers, where something does.
     disk: Option<DiskQueue>,
+    /// Cancelled when a part of an output has panicked.
+    broken: CancellationToken,
     workers: Vec<JoinHandle<()>>,
     outputs: Vec<Box<dyn Output>>,
     /// Reads the files again that filters watch; it ends with the pipeline.
@@ -80,7 +82,7 @@ pub(super) fn start(
     runtime: &Handle,
     stats: &Stats,
 ) -> Result<(Running, Switch)> {
-    let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up, round } = line;
+    let Line { plan, mut inputs, mut outputs, names, dead_letters, give_up, broken, round } = line;
     let Ways { queue, lanes, disk, budget } = Ways::new(pipeline, &plan, budget, round);
     let gauge = disk.as_ref().map(DiskQueue::gauge);
     let counted =
@@ -99,6 +101,7 @@ pub(super) fn start(
         inputs,
         queue,
         disk,
+        broken,
         workers,
         outputs,
         refreshed,
@@ -178,9 +181,17 @@ impl Drop for Guard {
 impl Running {
     /// Runs the inputs until they end by themselves or are stopped, and what they have handed on to its end.
     pub(super) async fn run(self) -> Result<()> {
-        let Self { id, inputs, queue, disk, workers, outputs, refreshed: _refreshed, switch, stats } = self;
+        let Self { id, inputs, queue, disk, broken, workers, outputs, refreshed: _refreshed, switch, stats } = self;
         let kept = tokio::spawn(keep(id.clone(), disk, switch.clone()));
-        let ended = read(&id, inputs, queue, &switch, &stats).await;
+        let reading = read(&id, inputs, queue, &switch, &stats);
+        tokio::pin!(reading);
+        let ended = tokio::select! {
+            ended = &mut reading => ended,
+            () = broken.cancelled() => {
+                switch.leave();
+                reading.await.and(Err(anyhow!("a part of an output has panicked, which is a defect of elkhound")))
+            }
+        };
         stats.ended(if ended.is_ok() { State::Finished } else { State::Failed });
         switch.read.cancel();
         info!(pipeline = id, "inputs have ended; finishing what was read");
@@ -361,6 +372,7 @@ mod tests {
             names: (named("once"), named("delicate")),
             dead_letters: None,
             give_up: CancellationToken::new(),
+            broken: CancellationToken::new(),
             round: 0,
         };
         (line, settings.pipelines.remove(0))
@@ -375,6 +387,19 @@ mod tests {
         let (running, switch) = start(line, &pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
         let ended = running.run().await;
         assert!(format!("{:#}", ended.unwrap_err()).contains("a worker ended by a panic"));
+        assert!(switch.ended.is_cancelled() && !stop.is_cancelled());
+        assert_eq!(stats.pipelines()[0].state(), State::Failed);
+    }
+
+    #[tokio::test]
+    async fn an_output_of_which_a_part_panics_ends_its_pipeline() {
+        let folder = Folder::new("part-panics");
+        let (line, pipeline) = line(Vec::new(), Delicate::default(), &folder);
+        let (stop, stats, broken) = (CancellationToken::new(), Stats::new(), line.broken.clone());
+        let (running, switch) = start(line, &pipeline, 1 << 20, &stop, &Handle::current(), &stats).unwrap();
+        broken.cancel();
+        let ended = running.run().await;
+        assert!(format!("{:#}", ended.unwrap_err()).contains("a part of an output has panicked"));
         assert!(switch.ended.is_cancelled() && !stop.is_cancelled());
         assert_eq!(stats.pipelines()[0].state(), State::Failed);
     }

@@ -23,6 +23,7 @@ use super::verdict::{self, RequestVerdict, Verdict};
 use crate::backoff::Backoff;
 use crate::haste;
 use crate::limit::Limit;
+use crate::output::guard::Guard;
 use crate::random;
 use crate::stats::delivery::Delivery as Stats;
 
@@ -67,6 +68,8 @@ pub(crate) struct Sender {
     pub(crate) backoff: Backoff,
     /// Cancelled when it is time to give up.
     pub(crate) give_up: CancellationToken,
+    /// Cancelled when it panics.
+    pub(crate) broken: CancellationToken,
     /// Statuses beside 400 and 404 on which a document is refused for good (`dlq_custom_codes`).
     pub(crate) never: Arc<[u16]>,
     /// Where refused events go.
@@ -75,6 +78,15 @@ pub(crate) struct Sender {
     pub(crate) stats: Arc<Stats>,
     /// Takes bodies that are done with, so that the writers need not ask the allocator for megabytes again and again.
     pub(crate) spare: Channel<Body>,
+}
+
+/// However a sender ends, no other one waits for its turn any longer.
+struct Last(Arc<Pace>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// What is left of a body after one try.
@@ -91,6 +103,7 @@ enum Left {
 impl Sender {
     /// Installs what has to be there first, then sends bodies until the writers are gone.
     pub(crate) async fn run(mut self, bodies: Receiver<Body>) {
+        let _guards = (Guard::new(&self.broken), Last(Arc::clone(&self.pace)));
         if !self.ready.wait(&self.client, &self.backoff, &self.give_up).await {
             return;
         }
@@ -99,7 +112,6 @@ impl Sender {
             let Ok(body) = bodies.recv_async().await else { break };
             self.deliver(body).await;
         }
-        self.pace.end();
     }
 
     async fn deliver(&mut self, body: Body) {
@@ -374,6 +386,7 @@ mod tests {
             quiet: Arc::new(Quiet::default()),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(4)),
             give_up: CancellationToken::new(),
+            broken: CancellationToken::new(),
             never: Arc::from([]),
             letters: None,
             stats: Arc::new(Stats::default()),
@@ -585,6 +598,22 @@ mod tests {
         ends.sort_unstable();
         assert_eq!(ends, [(0, false), (1, false), (2, false), (3, false)]);
         assert_eq!(fake.seen(), ["/_bulk 0 1 2 3", "/_bulk 0 1"]);
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_panics_breaks_its_output_and_keeps_no_other_waiting() {
+        let fake = Fake::start("8.0.0", |_, _| Reply::Whole(200, statuses(&[400]))).await;
+        let (book, sender) = (Arc::new(Book::default()), sender(&[&fake]));
+        // No body is like this: there are no such bytes to be told of.
+        let mut body = documents(1, &book);
+        body.items[0] = 0..u32::MAX;
+        let (bodies, waiting) = flume::bounded(1);
+        bodies.send(body).unwrap();
+        let (broken, pace) = (sender.broken.clone(), Arc::clone(&sender.pace));
+        assert!(tokio::spawn(sender.run(waiting)).await.unwrap_err().is_panic());
+        assert!(broken.is_cancelled());
+        pace.turn(64).await;
+        assert_eq!(*book.0.lock().unwrap(), [(0, false)]);
     }
 
     fn body() -> (Body, Vec<u8>) {
