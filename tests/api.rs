@@ -99,6 +99,15 @@ fn what_is_logged_can_be_changed_and_put_back() {
 }
 
 #[test]
+fn pipelines_are_loaded_again_when_they_are_asked_to_be() {
+    let (mut agent, address) = started("api-reload", BUSY, &[]);
+    let (status, _) = ask(&["--request", "PUT", &format!("http://{address}/_node/reload")]);
+    assert_eq!(status, 202);
+    agent.wait_for_log("the pipeline was loaded", Duration::from_secs(30));
+    agent.assert_running();
+}
+
+#[test]
 fn an_elasticsearch_that_is_away_is_not_ready_and_yet_alive() {
     let pipeline = "input { generator { count => 1 } tcp { port => 0 host => \"127.0.0.1\" } } \
         output { elasticsearch { hosts => [\"http://127.0.0.1:9\"] index => \"a\" } }";

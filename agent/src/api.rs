@@ -7,6 +7,7 @@
 //! | `/_node/stats`, `/_node/stats/{events,flow,jvm,os,pipelines,process,queue,reloads}`, `/_node/stats/pipelines/ID` | what was done |
 //! | `/_node/plugins`, `/_node/hot_threads`, `/_health_report` | as in Logstash |
 //! | `/_node/logging`, `/_node/logging/reset` | what is logged; `PUT` changes it |
+//! | `/_node/reload` | `PUT` has all pipelines loaded again, as SIGHUP does |
 //! | `/metrics` | for Prometheus |
 //! | `/live`, `/ready` | 200, or 503 with the reason; `/health` is Logspout's |
 //! | `/logs`, `/logs/id:…`, `/logs/name:…`, `/logs/service:…` | containers' lines as they are read; also by a WebSocket |
@@ -31,7 +32,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -89,6 +90,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     /// How often changed pipelines are looked for, if they are.
     pub(crate) reload: Option<Duration>,
+    /// Has all pipelines loaded again.
+    again: Arc<Notify>,
     login: Option<Login>,
     /// Only this host is listened to, so requests for other names are not meant for it.
     loopback: bool,
@@ -104,7 +107,7 @@ pub(crate) struct Serving {
 ///
 /// # Errors
 /// An address that can't be listened on, and a certificate that can't be used.
-pub(crate) async fn start(settings: &Settings, stats: &Arc<Stats>) -> Result<Option<Serving>> {
+pub(crate) async fn start(settings: &Settings, stats: &Arc<Stats>, again: &Arc<Notify>) -> Result<Option<Serving>> {
     let api = &settings.api;
     if !api.enabled {
         return Ok(None);
@@ -117,6 +120,7 @@ pub(crate) async fn start(settings: &Settings, stats: &Arc<Stats>) -> Result<Opt
         node: Node::new(settings, address.to_string()),
         history: History::default(),
         reload: settings.reload,
+        again: Arc::clone(again),
         login: api.login.clone(),
         loopback: address.ip().is_loopback(),
         viewers: Arc::new(Semaphore::new(VIEWERS)),
@@ -309,6 +313,7 @@ async fn answer(state: &State, asked: &Asked, body: &Bytes) -> Answer {
         return match parts[..] {
             ["_node", "logging"] => change_logging(asked, body),
             ["_node", "logging", "reset"] => reset_logging(asked),
+            ["_node", "reload"] => load_again(state, asked),
             _ => answer::not_found(&asked.path),
         };
     }
@@ -415,6 +420,23 @@ fn reset_logging(asked: &Asked) -> Answer {
     answer::json(StatusCode::OK, &json!({ "acknowledged": true }), asked.query.is_set("pretty"))
 }
 
+/// Asks for it and does not wait: what comes of it is in the log, and in `/_node/stats/reloads` and `/_node/stats/pipelines`. Pages of the web can't send a `PUT` here,
+/// and what they can send does nothing.
+fn load_again(state: &State, asked: &Asked) -> Answer {
+    if asked.method != Method::PUT {
+        return answer::error(StatusCode::METHOD_NOT_ALLOWED, &asked.path, "send a PUT");
+    }
+    if !asked.trusted {
+        return answer::error(
+            StatusCode::FORBIDDEN,
+            &asked.path,
+            "only this host may ask for it, or who has logged in: set api.auth.type",
+        );
+    }
+    state.again.notify_one();
+    answer::json(StatusCode::ACCEPTED, &json!({ "acknowledged": true }), asked.query.is_set("pretty"))
+}
+
 async fn hot_threads(state: &State, asked: &Asked) -> Answer {
     let most = asked.query.get("threads").and_then(|text| text.parse().ok()).unwrap_or(10);
     let threads: Vec<machine::Thread> = machine::threads().await.into_iter().take(most).collect();
@@ -489,7 +511,9 @@ pub(crate) fn with_port(host: &str, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{get, state};
+    use futures_util::FutureExt;
+
+    use super::testing::{ask, ask_from_elsewhere, get, state};
     use super::*;
 
     #[tokio::test]
@@ -550,6 +574,18 @@ mod tests {
         assert!(pretty.contains("\n  \"events\": {\n"), "{pretty}");
         let (_, page) = get(&state, "/", "text/html,application/xhtml+xml,*/*;q=0.8").await;
         assert!(page.starts_with("<!doctype html>"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn pipelines_are_loaded_again_for_who_may_ask_for_it() {
+        let (state, path) = (state(), "/_node/reload");
+        let asked = || state.again.notified().now_or_never().is_some();
+        for (method, expected) in [(Method::GET, 404), (Method::POST, 405)] {
+            assert_eq!(ask(&state, method, path).await.0, expected);
+        }
+        assert_eq!((ask_from_elsewhere(&state, Method::PUT, path).await, asked()), (403, false));
+        assert_eq!(ask(&state, Method::PUT, path).await, (202, r#"{"acknowledged":true}"#.to_owned()));
+        assert!(asked());
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn run_changed(args: RunArgs, change: impl FnOnce(&Settings, &mut Vec<Source>)) 
         writeln!(stdout(), "Configuration OK")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let _serving = runtime.block_on(api::start(&loaded.settings, &stats))?;
+    let _serving = runtime.block_on(api::start(&loaded.settings, &stats, &agent.reload))?;
     info!(version = env!("CARGO_PKG_VERSION"), data = %loaded.settings.data.display(), "elkhound starts");
     agent.run(made, loaded, args, &runtime)?;
     info!("elkhound has stopped");

@@ -13,7 +13,7 @@ use crate::stats::PipelineStats;
 
 /// What to do in place of changing a route here.
 const INSTEAD: &str = "routes are the outputs of the pipeline file and can't be changed here; write or remove one in its `output` section, with an `if` around it or \
-    the docker input's filter_name, filter_id, filter_labels and filter_sources for a filter, and load it with SIGHUP or config.reload.automatic";
+    the docker input's filter_name, filter_id, filter_labels and filter_sources for a filter, and load it with SIGHUP, PUT /_node/reload or config.reload.automatic";
 
 /// All routes, or the one of this id, which is `PIPELINE/OUTPUT`.
 pub(super) fn routes(state: &State, asked: &Asked, id: &[&str]) -> Answer {

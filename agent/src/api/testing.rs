@@ -52,6 +52,7 @@ fn state_of(disk: Option<Arc<Gauge>>) -> State {
         node,
         history: History::default(),
         reload: None,
+        again: Arc::default(),
         login: None,
         loopback: true,
         viewers: Arc::new(Semaphore::new(1)),
@@ -97,6 +98,12 @@ pub(crate) fn disk(folder: &Path) -> Gauge {
     Gauge { settings, events: 3.into(), bytes: 42.into(), lost: 1.into() }
 }
 
+/// The status of the answer to somebody from another host who has not logged in.
+pub(crate) async fn ask_from_elsewhere(state: &State, method: Method, path: &str) -> u16 {
+    let asked = Asked { trusted: false, ..asked(method, path, "") };
+    answer(state, &asked, &Default::default()).await.status().as_u16()
+}
+
 /// Asks for a path; the status and the body of the answer.
 pub(crate) async fn get(state: &State, path: &str, accept: &str) -> (u16, String) {
     told(state, Method::GET, path, accept).await
@@ -107,17 +114,14 @@ pub(crate) async fn ask(state: &State, method: Method, path: &str) -> (u16, Stri
     told(state, method, path, "").await
 }
 
-async fn told(state: &State, method: Method, path: &str, accept: &str) -> (u16, String) {
+fn asked(method: Method, path: &str, accept: &str) -> Asked {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let asked = Asked {
-        method,
-        path: path.into(),
-        query: Query::parse(query),
-        accept: accept.into(),
-        trusted: true,
-        opening: None,
-    };
-    let answer = answer(state, &asked, &Default::default()).await;
+    let (path, query) = (path.into(), Query::parse(query));
+    Asked { method, path, query, accept: accept.into(), trusted: true, opening: None }
+}
+
+async fn told(state: &State, method: Method, path: &str, accept: &str) -> (u16, String) {
+    let answer = answer(state, &asked(method, path, accept), &Default::default()).await;
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())

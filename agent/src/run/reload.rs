@@ -1,7 +1,7 @@
 //! The pipelines that run, and how others take their place: nothing lost, nothing doubled, and those that have not changed untouched.
 //!
 //! A reload is asked for by a change of content ([`crate::load`]), looked for every `config.reload.interval` where `config.reload.automatic` is
-//! on, or by SIGHUP, which loads all pipelines again, changed or not, with the certificates and pattern files that they name.
+//! on, or by SIGHUP or the API, which load all pipelines again, changed or not, with the certificates and pattern files that they name.
 //!
 //! 1. Everything is read and compiled, and nothing is touched yet. A pipeline that is broken, or that can't be loaded again, keeps running as it
 //!    was; why is logged, once for each change. Broken settings, and pipelines that don't fit together, leave everything as it was.
@@ -142,7 +142,7 @@ impl Pipelines {
                     }
                 }
                 () = reload.notified(), if !stopped => {
-                    info!("all pipelines are loaded again, as the signal asks");
+                    info!("all pipelines are loaded again, as SIGHUP or the API asks");
                     let loaded = Loaded::read(self.args.clone());
                     self.seen = loaded.look();
                     self.reload(loaded, true).await;
