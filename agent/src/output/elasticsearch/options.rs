@@ -57,6 +57,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option("bind_host", OptionKind::Obsolete(NO_NODE), "", OLD),
     option("bind_port", OptionKind::Obsolete(NO_NODE), "", OLD),
     option(
+        "bulk_ids",
+        OptionKind::Boolean,
+        "true",
+        "whether documents get an _id from elkhound; without, an event that is sent twice is there twice",
+    ),
+    option(
         "bulk_max_bytes",
         OptionKind::Bytes,
         "1mib",
