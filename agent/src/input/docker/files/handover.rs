@@ -47,10 +47,7 @@ pub(super) fn leave(cursors: &Path, round: u64, logs: Vec<OpenLog>) {
 
 /// What earlier rounds have left, and nobody else gets then.
 pub(super) fn take(cursors: &Path) -> Vec<OpenLog> {
-    let (own, others) = std::mem::take(&mut *left()).into_iter().partition(|left| left.cursors == cursors);
-    let own: Vec<Left> = own;
-    left().extend::<Vec<Left>>(others);
-    own.into_iter().flat_map(|left| left.logs).collect()
+    left().extract_if(.., |left| left.cursors == cursors).flat_map(|left| left.logs).collect()
 }
 
 /// Closes what the reader of this `round` has left.
