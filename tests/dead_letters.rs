@@ -15,9 +15,11 @@ fn run(arguments: &[&str], input: &str) -> (String, String) {
 }
 
 /// Writes a queue as an agent does whose events can't be made documents, which needs no Elasticsearch.
-fn unencodable(data: &Path, pipeline: &str, lines: &str) {
-    let text = "input { stdin { codec => json_lines } } \
-                output { elasticsearch { hosts => [\"127.0.0.1:9\"] index => \"logs-%{app}\" id => out } }";
+fn unencodable(data: &Path, pipeline: &str, id: &str, lines: &str) {
+    let text = &format!(
+        "input {{ stdin {{ codec => json_lines }} }} \
+         output {{ null {{ }} elasticsearch {{ hosts => [\"127.0.0.1:9\"] index => \"logs-%{{app}}\" {id} }} }}"
+    );
     let data = data.to_str().unwrap();
     let arguments =
         ["--path.data", data, "--dead_letter_queue.enable=true", "--pipeline.id", pipeline, "-w", "1", "-e", text];
@@ -27,7 +29,7 @@ fn unencodable(data: &Path, pipeline: &str, lines: &str) {
 #[test]
 fn what_cannot_be_made_a_document_is_listed_shown_replayed_and_removed() {
     let data = Folder::new("letters-shown");
-    unencodable(&data.0, "one/two", "{\"n\":1}\n{\"n\":2,\"@metadata\":{\"m\":\"x\"}}\n");
+    unencodable(&data.0, "one/two", "id => out", "{\"n\":1}\n{\"n\":2,\"@metadata\":{\"m\":\"x\"}}\n");
     let queue = ["--path.data", data.text(), "--pipeline.id", "one/two"];
     let dlq = |arguments: &[&str]| run(&[&["dlq"], arguments, &queue].concat(), "").0;
 
@@ -55,6 +57,15 @@ fn what_cannot_be_made_a_document_is_listed_shown_replayed_and_removed() {
 }
 
 #[test]
+fn an_output_without_an_id_is_called_what_it_is_called_elsewhere() {
+    let data = Folder::new("letters-called");
+    unencodable(&data.0, "main", "", "{\"n\":1}\n");
+    let shown = run(&["dlq", "show", "--json", "--path.data", data.text()], "").0;
+    let entry: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(entry["plugin"]["id"], "elasticsearch-2");
+}
+
+#[test]
 fn a_queue_that_is_not_there_is_named() {
     let data = Folder::new("letters-none");
     let output = elkhound(&["dlq", "show", "--path.data", data.text()], "");
@@ -66,7 +77,7 @@ fn a_queue_that_is_not_there_is_named() {
 #[test]
 fn the_input_goes_on_where_events_were_safe_and_removes_what_it_has_consumed() {
     let data = Folder::new("letters-input");
-    unencodable(&data.0, "main", "{\"n\":1}\n{\"n\":2}\n");
+    unencodable(&data.0, "main", "id => out", "{\"n\":1}\n{\"n\":2}\n");
     let path = data.0.join("dead_letter_queue");
     let text = format!(
         "input {{ dead_letter_queue {{ path => \"{}\" clean_consumed => true exit_after_read => true }} }}\n\
@@ -76,7 +87,7 @@ fn the_input_goes_on_where_events_were_safe_and_removes_what_it_has_consumed() {
     let read = || run(&["-w", "1", "--path.data", data.text(), "-e", &text], "").0;
     assert_eq!(read(), "1\n2\n");
     assert_eq!(read(), "");
-    unencodable(&data.0, "main", "{\"n\":3}\n");
+    unencodable(&data.0, "main", "id => out", "{\"n\":3}\n");
     assert_eq!(read(), "3\n");
     let segments: Vec<String> = std::fs::read_dir(path.join("main"))
         .unwrap()

@@ -11,7 +11,9 @@ use elkhound_config::parser::{Escapes, Parsed};
 use elkhound_config::source::Source;
 use elkhound_pipeline::decoration::{self, Decoration};
 use elkhound_pipeline::filter::common::{EXCLUDE_TAGS, TAGS, TYPE};
-use elkhound_pipeline::plan::{Compiled, Culprit, Fate, NOT_THERE_YET, PlacedOutput, Plan, Trouble, compile, unknown};
+use elkhound_pipeline::plan::{
+    Compiled, Culprit, Fate, NOT_THERE_YET, PlacedOutput, Plan, Trouble, called, compile, unknown,
+};
 use elkhound_pipeline::setup::{Ecs, Setup};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -73,9 +75,7 @@ impl Named {
     }
 
     fn new(at: usize, plugin: &Plugin) -> Self {
-        let given = plugin.settings.iter().find(|setting| setting.name == "id").map(|setting| setting.value.text());
-        let name = plugin.name.clone();
-        Self { id: given.unwrap_or_else(|| format!("{name}-{}", at + 1)), name }
+        Self { id: called(plugin, at), name: plugin.name.clone() }
     }
 }
 

@@ -30,6 +30,7 @@ mod trace;
 mod unknown;
 
 pub use compile::{Compiled, compile};
+pub use ids::called;
 pub use outline::{Outline, Outlined};
 pub use panicked::{Culprit, Fate, SetAside};
 pub use trace::{Entry, Seen, Trace};

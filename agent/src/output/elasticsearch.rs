@@ -121,6 +121,7 @@ use elkhound_pipeline::codec::{self, Usage};
 use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::receipt::Receipt;
 use elkhound_pipeline::flow::worker::Writer;
+use elkhound_pipeline::plan::called;
 use elkhound_pipeline::template::Template;
 use flume::{Receiver, Sender as Channel};
 use tokio::runtime::Handle;
@@ -182,7 +183,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let suffix = if options.was_set("document_id") { String::new() } else { world.claims.suffix(target.written()) };
     let letters = world.dead_letters.clone().map(|queue| Letterbox {
         queue,
-        plugin_id: options.text("id").unwrap_or_else(|| format!("output-{}", world.number + 1)),
+        plugin_id: called(options.plugin(), world.number),
         suffix: suffix.clone(),
         give_up: world.give_up.clone(),
     });

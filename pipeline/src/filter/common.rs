@@ -72,8 +72,6 @@ const fn before_conditions(name: &'static str, remedy: &'static str) -> OptionSp
 /// The common options of one filter, compiled.
 #[derive(Debug, Default)]
 pub struct Common {
-    /// `id`, when it was set.
-    pub id: Option<String>,
     add_field: Vec<(Reference, Vec<Template>)>,
     remove_field: Vec<Reference>,
     add_tag: Vec<Template>,
@@ -86,7 +84,6 @@ impl Common {
     pub fn read(options: &mut Options<'_>) -> Self {
         let templates = |texts: Vec<String>| texts.iter().map(|text| Template::parse(text)).collect::<Vec<_>>();
         let common = Self {
-            id: options.text("id"),
             add_field: fields_to_add(options),
             remove_field: options.texts("remove_field").iter().map(|field| Reference::template(field)).collect(),
             add_tag: templates(options.texts("add_tag")),

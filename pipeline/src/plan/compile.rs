@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use elkhound_config::ast::{Branch, Document, Plugin, Section, SectionKind, Statement, Value};
+use elkhound_config::ast::{Branch, Document, Plugin, Section, SectionKind, Statement};
 use elkhound_config::diagnostic::Diagnostic;
 use elkhound_config::options::Options;
 use elkhound_config::source::Source;
 
+use super::ids::called;
 use super::unknown::unknown;
 use super::{Arm, ConditionCounters, Counters, PlacedFilter, PlacedOutput, Plan, Report, Step};
 use super::{ids, references};
@@ -71,7 +72,7 @@ pub fn compile(
 fn placed_outputs(outputs: &[Plugin], source: &Source) -> Vec<Arc<PlacedOutput>> {
     let place = |(at, plugin): (usize, &Plugin)| PlacedOutput {
         name: plugin.name.clone(),
-        id: ids::id(plugin).map_or_else(|| format!("{}-{}", plugin.name, at + 1), Value::text),
+        id: called(plugin, at),
         place: source.place(plugin.span.start).to_string(),
         failed: AtomicU64::new(0),
     };
@@ -121,10 +122,9 @@ impl Filters<'_> {
     }
 
     fn placed_filter(&self, plugin: &Plugin, common: Common, filter: Box<dyn Filter>) -> PlacedFilter {
-        let number = self.placed.len();
         PlacedFilter {
             name: plugin.name.clone(),
-            id: common.id.clone().unwrap_or_else(|| format!("{}-{}", plugin.name, number + 1)),
+            id: called(plugin, self.placed.len()),
             place: self.source.place(plugin.span.start).to_string(),
             counters: Counters::default(),
             common,

@@ -1,4 +1,4 @@
-//! A plugin's `id` names it in the monitoring API, so no two plugins of a pipeline may share one.
+//! What plugins are called. A plugin's `id` names it in the monitoring API, so no two plugins of a pipeline may share one.
 
 use elkhound_config::ast::{Document, Plugin, Statement, Value};
 use elkhound_config::diagnostic::Diagnostic;
@@ -17,8 +17,13 @@ pub(super) fn report_doubles(document: &Document, source: &Source, diagnostics: 
     }
 }
 
+/// What a plugin is called in messages, figures and dead letters: by its `id`, or by its name and its number among those of its section, given from 0.
+pub fn called(plugin: &Plugin, number: usize) -> String {
+    id(plugin).map_or_else(|| format!("{}-{}", plugin.name, number + 1), Value::text)
+}
+
 /// The `id` of a plugin, where it has one.
-pub(super) fn id(plugin: &Plugin) -> Option<&Value> {
+fn id(plugin: &Plugin) -> Option<&Value> {
     plugin.settings.iter().find(|setting| setting.name == "id").map(|setting| &setting.value)
 }
 
