@@ -40,7 +40,7 @@
 //! - `read` (`auto`, `api` or `files`, default `auto`): straight from the files of the log driver json-file, which costs the engine
 //!   nothing and misses no line that Docker still keeps; through the engine's API; or, with `auto`, each log from its files where they can
 //!   be read, else through the API. With `files` the engine is not asked at all and needs no socket; only json-file logs are read then, a container's new
-//!   name is found out within five seconds, and `[host][name]` is `node.name`.
+//!   name is found out within five seconds, `[host][name]` is `node.name`, and the Swarm cluster's id is not known.
 //!   Lines, positions and document ids are the same either way, so one goes on where the other was.
 //!   Files are read when the kernel says that they have changed; where it can't (a network's file system, `fs.inotify.max_user_watches` used up), they
 //!   are looked at every 50 ms, which is said once and costs about 0.03 % of a core per log.

@@ -244,8 +244,10 @@ impl Log {
         match self.segments.back_mut() {
             None => self.open_first()?,
             Some(newest) if newest.inode == there.ino() => {
-                if there.len() < newest.offset {
-                    // Truncated, as dockerd does it with max-file=1: what was written just before is gone.
+                // Where nobody could read for long, a truncated file may be larger again than it was.
+                let is_other = |end: RecordEnd| end.inode == newest.inode && !newest.holds(&end);
+                if there.len() < newest.offset || self.end.is_some_and(is_other) {
+                    // Truncated, as dockerd does it with max-file=1 and logrotate with copytruncate: what was written just before is gone.
                     newest.restart()?;
                     self.carry.clear();
                     self.find_again();

@@ -136,6 +136,20 @@ fn a_truncated_log_is_read_from_its_start() {
 }
 
 #[test]
+fn a_truncated_log_that_has_grown_beyond_what_it_was_is_read_from_its_start() {
+    let folder = Folder::new("truncation-grown");
+    folder.write(0..5);
+    let mut log = folder.open(Marks::default(), false);
+    assert_eq!(drain(&mut log), lines(0..5));
+    fs::OpenOptions::new().write(true).open(folder.log()).unwrap().set_len(0).unwrap();
+    folder.write(10..20);
+    assert_eq!(drain(&mut log), lines(10..20));
+    assert_eq!(log.joiner.take_gap(), Some(Gap { from: at(4).nanos, to: at(10), stream: Stream::Stdout }));
+    folder.write(20..22);
+    assert_eq!(drain(&mut log), lines(20..22));
+}
+
+#[test]
 fn a_record_that_is_written_bit_by_bit_is_read_once_it_is_whole() {
     let folder = Folder::new("bits");
     fs::write(folder.log(), "").unwrap();
