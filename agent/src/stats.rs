@@ -225,12 +225,15 @@ pub(crate) struct InputStats {
     pub(crate) meter: Arc<SourceMeter>,
     /// The containers that it reads, if it reads any.
     pub(crate) containers: Arc<Containers>,
+    /// What had come and found no room, where an input can't make its senders wait.
+    pub(crate) dropped: OnceLock<Arc<AtomicU64>>,
 }
 
 impl InputStats {
     fn new(named: &Named, tap: &Arc<Tap>) -> Self {
         let Named { id, name } = named.clone();
-        Self { id, name, meter: Arc::default(), containers: Arc::new(Containers::new(Arc::clone(tap))) }
+        let containers = Arc::new(Containers::new(Arc::clone(tap)));
+        Self { id, name, meter: Arc::default(), containers, dropped: OnceLock::new() }
     }
 }
 

@@ -59,6 +59,7 @@ const METRICS: &[Row] = &[
     ("elkhound_input_backlog_seconds", Gauge, "How long reading them takes, where that can be told."),
     ("elkhound_input_containers", Gauge, "Containers whose logs an input reads."),
     ("elkhound_input_containers_behind", Gauge, "Those that catch up, with a mebibyte or more to read."),
+    ("elkhound_input_dropped_datagrams_total", Counter, "Datagrams that came to a udp input and found no room."),
     ("elkhound_input_events_total", Counter, "Events that an input has handed on."),
     ("elkhound_input_wait_seconds_total", Counter, "Time that an input has waited for room."),
     ("elkhound_output_blocked", Gauge, "1 while documents are not taken."),
@@ -70,7 +71,7 @@ const METRICS: &[Row] = &[
     (
         "elkhound_output_dropped_events_total",
         Counter,
-        "Events that an output with `when_full => drop_newest` did not get.",
+        "Events that an output dropped: with `when_full => drop_newest`, `ensure_delivery => false`, or a `retry_count`.",
     ),
     ("elkhound_output_duration_seconds_total", Counter, "Time that workers have spent with an output."),
     ("elkhound_output_events_total", Counter, "Events that went to an output."),
@@ -179,6 +180,9 @@ fn of_input(input: &InputStats, labels: &Labels, now: Timestamp, samples: &mut S
     let own = labels.with("id", &input.id).with("plugin", &input.name);
     samples.count("elkhound_input_events_total", &own, read(&input.meter.events));
     samples.add("elkhound_input_wait_seconds_total", &own, seconds(read(&input.meter.push_nanos)));
+    if let Some(dropped) = input.dropped.get() {
+        samples.count("elkhound_input_dropped_datagrams_total", &own, read(dropped));
+    }
     let containers = input.containers.all();
     if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog(&containers) {
         samples.count("elkhound_input_backlog_bytes", &own, bytes);
@@ -344,6 +348,7 @@ mod tests {
         delivery.answered(200);
         delivery.items([429].into_iter());
         pipeline.outputs[0].dropped.set(std::sync::Arc::new(3.into())).unwrap();
+        pipeline.inputs[0].dropped.set(std::sync::Arc::new(2.into())).unwrap();
         let disk = crate::api::testing::disk(std::path::Path::new("spill"));
         assert!(pipeline.outputs[0].spilled.set(std::sync::Arc::new(disk)).is_ok());
         let text = written(&state);

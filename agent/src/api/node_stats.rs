@@ -199,6 +199,9 @@ fn input(input: &InputStats) -> Value {
         "name": input.name,
         "events": { "out": events, "queue_push_duration_in_millis": millis(nanos) },
     });
+    if let Some(dropped) = input.dropped.get() {
+        shown["events"]["dropped"] = read(dropped).into();
+    }
     let containers = input.containers.all();
     if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog(&containers) {
         let now = clock::now();
@@ -371,6 +374,7 @@ mod tests {
         add(&pipeline.flow.outputs[0].events, 4);
         pipeline.outputs[0].delivery.get().unwrap().answered(429);
         pipeline.outputs[0].dropped.set(Arc::new(3.into())).unwrap();
+        pipeline.inputs[0].dropped.set(Arc::new(2.into())).unwrap();
         let shown = pipeline_stats(&state, &pipeline);
         let expected = [
             "batch",
@@ -391,7 +395,9 @@ mod tests {
         assert_eq!(shown["queue"]["events_count"], 2);
         let plugins = &shown["plugins"];
         assert_eq!(names(plugins), ["codecs", "filters", "inputs", "outputs"]);
-        assert_eq!((&plugins["inputs"][0]["id"], &plugins["inputs"][0]["events"]["out"]), (&json!("in"), &json!(7)));
+        let input = &plugins["inputs"][0];
+        let told = (&input["id"], &input["events"]["out"], &input["events"]["dropped"]);
+        assert_eq!(told, (&json!("in"), &json!(7), &json!(2)));
         assert_eq!(
             (&plugins["filters"][0]["id"], &plugins["filters"][0]["name"]),
             (&json!("mutate-1"), &json!("mutate"))

@@ -31,7 +31,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use elkhound_config::options::{OptionKind, OptionSpec, Options as Cursor};
@@ -49,6 +49,7 @@ use tracing::{info, warn};
 use super::{Input, Kind, Port, Running, World, cost, fill, hand_on, option, port};
 use crate::clock;
 use crate::limit::Limit;
+use crate::stats::InputStats;
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -77,6 +78,8 @@ struct Options {
     workers: usize,
     kernel_buffer: Option<usize>,
     source: Path,
+    /// Counts datagrams that found no room.
+    dropped: Arc<AtomicU64>,
 }
 
 fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> {
@@ -100,7 +103,8 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     let host = options.text_or("host", "0.0.0.0");
     let (port, codec, buffer, queue, workers) = (port?, codec?, buffer?, queue?, workers?);
     let source = source.ok()?;
-    Some(Box::new(Udp(Options { host, port, codec, buffer, queue, workers, kernel_buffer, source })))
+    let dropped = Arc::default();
+    Some(Box::new(Udp(Options { host, port, codec, buffer, queue, workers, kernel_buffer, source, dropped })))
 }
 
 fn within(options: &mut Cursor<'_>, name: &str, default: i64, most: i64) -> Option<usize> {
@@ -116,6 +120,11 @@ struct Udp(Options);
 impl Input for Udp {
     fn run(self: Box<Self>, queue: Queue, stop: CancellationToken) -> Running {
         Box::pin(self.0.run(queue, stop))
+    }
+
+    fn observe(&mut self, stats: &Arc<InputStats>) {
+        // It is shown once, before the start.
+        let _once = stats.dropped.set(Arc::clone(&self.0.dropped));
     }
 }
 
@@ -148,7 +157,8 @@ impl Options {
             workers.spawn(worker.run());
         }
         drop(receiver);
-        let received = receive(&socket, self.buffer, &sender, &waiting, &stop).await;
+        let ends = Ends { sender: &sender, waiting: &waiting, dropped: &self.dropped };
+        let received = receive(&socket, self.buffer, &ends, &stop).await;
         // The port is free from here on, for whoever takes this input's place.
         drop(socket);
         // The workers end when nothing waits any more.
@@ -192,17 +202,24 @@ fn enlarge(socket: &Socket, bytes: usize) {
     }
 }
 
+/// Where datagrams go.
+struct Ends<'a> {
+    sender: &'a flume::Sender<Datagram>,
+    /// How many bytes wait.
+    waiting: &'a AtomicUsize,
+    /// Counts those that found no room.
+    dropped: &'a AtomicU64,
+}
+
 /// Receives until the agent stops. What comes while the queue is full is dropped and said.
 async fn receive(
     socket: &UdpSocket,
     longest: usize,
-    sender: &flume::Sender<Datagram>,
-    waiting: &AtomicUsize,
+    Ends { sender, waiting, dropped }: &Ends<'_>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     static LIMIT: Limit = Limit::new();
     let mut buffer = vec![0; longest];
-    let mut dropped = 0_u64;
     loop {
         let (length, peer) = tokio::select! {
             received = socket.recv_from(&mut buffer) => match received {
@@ -220,7 +237,7 @@ async fn receive(
         let fits = waiting.fetch_add(length, Ordering::Relaxed) + length <= WAITING;
         if !fits || sender.try_send((buffer[..length].to_vec(), peer)).is_err() {
             waiting.fetch_sub(length, Ordering::Relaxed);
-            dropped += 1;
+            let dropped = dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if LIMIT.pass().is_some() {
                 warn!(
                     dropped,
@@ -262,5 +279,31 @@ impl Worker {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn datagrams_that_find_no_room_are_counted() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (sender, receiver) = flume::bounded(1);
+        let (waiting, dropped, stop) = (AtomicUsize::new(0), AtomicU64::new(0), CancellationToken::new());
+        let ends = Ends { sender: &sender, waiting: &waiting, dropped: &dropped };
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for text in ["one", "two", "three"] {
+            other.send_to(text.as_bytes(), socket.local_addr().unwrap()).await.unwrap();
+        }
+        let all = async {
+            while dropped.load(Ordering::Relaxed) < 2 {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (received, ()) = tokio::join!(receive(&socket, 100, &ends, &stop), all);
+        received.unwrap();
+        assert_eq!((receiver.try_recv().unwrap().0, waiting.load(Ordering::Relaxed)), (b"one".to_vec(), 3));
     }
 }

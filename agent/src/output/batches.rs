@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use elkhound_pipeline::codec::Codec;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::guard::Guard;
 use super::{Output, World};
+use crate::stats::OutputStats;
 
 /// Receipts of events that are on their way. Dropped, they leave their events to be read again.
 #[derive(Debug, Default)]
@@ -91,6 +93,8 @@ pub(crate) struct Batches<T> {
     /// Taken when it starts.
     task: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     running: Option<JoinHandle<()>>,
+    /// Counts events that are dropped, where some may be.
+    dropped: Option<Arc<AtomicU64>>,
 }
 
 impl<T: Send + 'static> Batches<T> {
@@ -111,11 +115,23 @@ impl<T: Send + 'static> Batches<T> {
             let _guard = guard;
             task.await;
         };
-        Self { codec, about, sender, runtime, task: Some(Box::pin(guarded)), running: None }
+        Self { codec, about, sender, runtime, task: Some(Box::pin(guarded)), running: None, dropped: None }
+    }
+
+    /// The same, which shows how many events it has dropped.
+    pub(crate) fn that_drops(self, dropped: Arc<AtomicU64>) -> Self {
+        Self { dropped: Some(dropped), ..self }
     }
 }
 
 impl<T: Send + 'static> Output for Batches<T> {
+    fn observe(&mut self, stats: &OutputStats) {
+        if let Some(dropped) = &self.dropped {
+            // It is shown once, before the start.
+            let _once = stats.dropped.set(Arc::clone(dropped));
+        }
+    }
+
     fn start(&mut self) {
         self.running = self.task.take().map(|task| self.runtime.spawn(task));
     }

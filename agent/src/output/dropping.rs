@@ -70,9 +70,10 @@ impl Dropping {
 
 impl Output for Dropping {
     fn observe(&mut self, stats: &OutputStats) {
-        // It is shown once, before the start.
-        let _once = stats.dropped.set(Arc::clone(&self.lost.dropped));
         self.apart.inner.observe(stats);
+        // Where the output drops events itself, there is one count of all.
+        let dropped = Arc::clone(stats.dropped.get_or_init(Arc::default));
+        self.lost = Arc::new(Lost { dropped, told: Limit::new() });
     }
 
     fn examine(&self) -> Examination<'_> {

@@ -31,6 +31,7 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ use tracing::warn;
 use super::{Kind, Output, World};
 use crate::bus::{Link, Parcel};
 use crate::limit::Limit;
+use crate::stats::OutputStats;
 
 /// The row of the table.
 pub(crate) const KIND: Kind = Kind {
@@ -83,7 +85,8 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
     let span = options.span("send_to");
     let links = addresses.iter().map(|address| world.bus.link(address, world.pipeline, span)).collect();
     let nobody = if options.boolean("ensure_delivery", true) { Nobody::Wait } else { Nobody::Drop };
-    Some(Box::new(PipelineOutput { links, nobody, give_up: world.give_up.clone(), writers: 0 }))
+    let dropped = Arc::default();
+    Some(Box::new(PipelineOutput { links, nobody, give_up: world.give_up.clone(), writers: 0, dropped }))
 }
 
 /// What becomes of events for an address that nobody listens on.
@@ -91,7 +94,7 @@ fn build(options: &mut Options<'_>, world: &World<'_>) -> Option<Box<dyn Output>
 enum Nobody {
     /// They wait, and with them the pipeline.
     Wait,
-    /// They are dropped, which is logged.
+    /// They are dropped, which is logged and counted.
     Drop,
 }
 
@@ -101,9 +104,18 @@ struct PipelineOutput {
     /// Ends the waiting for room.
     give_up: CancellationToken,
     writers: u64,
+    /// Counts events that are dropped.
+    dropped: Arc<AtomicU64>,
 }
 
 impl Output for PipelineOutput {
+    fn observe(&mut self, stats: &OutputStats) {
+        if self.nobody == Nobody::Drop {
+            // It is shown once, before the start.
+            let _once = stats.dropped.set(Arc::clone(&self.dropped));
+        }
+    }
+
     fn writer(&mut self) -> Box<dyn Writer> {
         self.writers += 1;
         Box::new(PipelineWriter {
@@ -111,6 +123,7 @@ impl Output for PipelineOutput {
             nobody: self.nobody,
             give_up: self.give_up.clone(),
             source: self.writers,
+            dropped: Arc::clone(&self.dropped),
         })
     }
 
@@ -129,6 +142,7 @@ struct PipelineWriter {
     /// Ends the waiting for room.
     give_up: CancellationToken,
     source: u64,
+    dropped: Arc<AtomicU64>,
 }
 
 /// An address, and what is to be sent to it.
@@ -166,7 +180,7 @@ impl Writer for PipelineWriter {
                 continue;
             }
             let parcel = Parcel { source: self.source, events: std::mem::take(&mut way.events) };
-            deliver(&way.link, parcel, self.nobody, &self.give_up);
+            deliver(&way.link, parcel, (self.nobody, &self.dropped), &self.give_up);
         }
     }
 }
@@ -175,14 +189,14 @@ impl Writer for PipelineWriter {
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Waits for room at the address. Given up, the parcel is dropped unacknowledged, and its events are read again.
-fn deliver(link: &Link, parcel: Parcel, nobody: Nobody, give_up: &CancellationToken) {
+fn deliver(link: &Link, parcel: Parcel, (nobody, dropped): (Nobody, &AtomicU64), give_up: &CancellationToken) {
     static LIMIT: Limit = Limit::new();
     let address = &link.address;
     let mut parcel = parcel;
     while !give_up.is_cancelled() {
         let listening = link.listening.load(Ordering::Relaxed);
         if !listening && nobody == Nobody::Drop {
-            return drop_parcel(address, parcel);
+            return drop_parcel(address, parcel, dropped);
         }
         match link.sender.send_timeout(parcel, LOOK) {
             Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
@@ -197,11 +211,10 @@ fn deliver(link: &Link, parcel: Parcel, nobody: Nobody, give_up: &CancellationTo
     }
 }
 
-fn drop_parcel(address: &str, parcel: Parcel) {
+fn drop_parcel(address: &str, parcel: Parcel, dropped: &AtomicU64) {
     static LIMIT: Limit = Limit::new();
-    static DROPPED: AtomicU64 = AtomicU64::new(0);
     let count = parcel.events.len() as u64;
-    let dropped = DROPPED.fetch_add(count, Ordering::Relaxed) + count;
+    let dropped = dropped.fetch_add(count, Ordering::Relaxed) + count;
     if let Some(suppressed) = LIMIT.pass() {
         warn!(suppressed, address, dropped, "no pipeline listens on this address; events were dropped");
     }
@@ -261,7 +274,7 @@ mod tests {
     impl Bench {
         fn output(&self, addresses: &[&str], nobody: Nobody) -> PipelineOutput {
             let links = addresses.iter().map(|address| self.bus.link(address, 0, Default::default())).collect();
-            PipelineOutput { links, nobody, give_up: self.give_up.clone(), writers: 0 }
+            PipelineOutput { links, nobody, give_up: self.give_up.clone(), writers: 0, dropped: Arc::default() }
         }
 
         fn write(&self, writer: &mut dyn Writer) {
@@ -301,7 +314,7 @@ mod tests {
         let mut output = bench.output(&["nowhere"], Nobody::Drop);
         bench.bus.open(&bench.ways);
         bench.write(&mut *output.writer());
-        assert_eq!(bench.ended(), [true]);
+        assert_eq!((bench.ended(), output.dropped.load(Ordering::Relaxed)), (vec![true], 1));
     }
 
     #[test]

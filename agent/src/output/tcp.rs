@@ -49,6 +49,7 @@
 //! authorities of the public are Mozilla's, not the JVM's.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use elkhound_config::options::{OptionKind, Options as Cursor};
@@ -128,8 +129,10 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Output>>
             Box::new(Batches::new(codec, |_| (), world, |batches| client.run(batches)))
         }
         Mode::Server => {
-            let server = Server { host, port, tls, nobody, retry };
-            Box::new(Batches::new(codec, |_| (), world, |batches| server.run(batches)))
+            let dropped = Arc::default();
+            let server = Server { host, port, tls, nobody, retry, dropped: Arc::clone(&dropped) };
+            let output = Batches::new(codec, |_| (), world, |batches| server.run(batches));
+            Box::new(if nobody == Nobody::Drop { output.that_drops(dropped) } else { output })
         }
     })
 }

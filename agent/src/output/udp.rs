@@ -27,6 +27,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -84,10 +85,11 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Output>>
     }
     let pause = Duration::from_millis(pause?.max(1));
     let retry = Retry::new("udp", Backoff::new(pause, LONGEST), world.give_up.clone());
-    let sender = Sender { host, most, retry, target: None };
+    let dropped = Arc::default();
+    let sender = Sender { host, most, retry, target: None, dropped: Arc::clone(&dropped) };
     let port = port?;
     let about = move |event: &Event| port.render(event).ok()?.trim().parse().ok();
-    Some(Box::new(Batches::new(codec?, about, world, |batches| sender.run(batches))))
+    Some(Box::new(Batches::new(codec?, about, world, |batches| sender.run(batches)).that_drops(dropped)))
 }
 
 fn port(options: &mut Cursor<'_>) -> Option<Template> {
@@ -108,6 +110,8 @@ struct Sender {
     most: Option<u64>,
     retry: Retry,
     target: Option<Target>,
+    /// Counts datagrams that are dropped.
+    dropped: Arc<AtomicU64>,
 }
 
 /// Where datagrams go.
@@ -124,10 +128,18 @@ impl Sender {
                 match port {
                     Some(port) if !self.deliver(datagram, *port).await => return,
                     Some(_) => {}
-                    None => report_dropped("its `port` is no port", "set the field that `port` refers to"),
+                    None => self.drops("its `port` is no port", "set the field that `port` refers to"),
                 }
             }
             batch.receipts.acknowledge();
+        }
+    }
+
+    fn drops(&self, reason: impl std::fmt::Display, remedy: &'static str) {
+        static LIMIT: Limit = Limit::new();
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(suppressed) = LIMIT.pass() {
+            warn!(%reason, remedy, dropped, suppressed, "a datagram was dropped, and its event with it");
         }
     }
 
@@ -145,12 +157,12 @@ impl Sender {
                 return true;
             };
             if is_too_large(&error) {
-                report_dropped(error, "send less of the event, or send it over tcp");
+                self.drops(error, "send less of the event, or send it over tcp");
                 return true;
             }
             self.target = None;
             if self.most.is_some_and(|most| tries >= most) {
-                report_dropped(error, "raise `retry_count`, or leave it out to try until it is sent");
+                self.drops(error, "raise `retry_count`, or leave it out to try until it is sent");
                 return true;
             }
             tries += 1;
@@ -194,15 +206,6 @@ fn is_too_large(error: &io::Error) -> bool {
     error.raw_os_error() == Some(90)
 }
 
-fn report_dropped(reason: impl std::fmt::Display, remedy: &'static str) {
-    static LIMIT: Limit = Limit::new();
-    static DROPPED: AtomicU64 = AtomicU64::new(0);
-    let dropped = DROPPED.fetch_add(1, Ordering::Relaxed) + 1;
-    if let Some(suppressed) = LIMIT.pass() {
-        warn!(%reason, remedy, dropped, suppressed, "a datagram was dropped, and its event with it");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio_util::sync::CancellationToken;
@@ -212,7 +215,7 @@ mod tests {
     fn sender(host: &str, most: Option<u64>, give_up: CancellationToken) -> Sender {
         let pause = Duration::from_millis(1);
         let retry = Retry::new("udp", Backoff::new(pause, pause), give_up);
-        Sender { host: host.into(), most, retry, target: None }
+        Sender { host: host.into(), most, retry, target: None, dropped: Arc::default() }
     }
 
     #[tokio::test]
@@ -228,6 +231,7 @@ mod tests {
             let length = there.recv(&mut buffer).await.unwrap();
             assert_eq!(&buffer[..length], expected);
         }
+        assert_eq!(sender.dropped.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

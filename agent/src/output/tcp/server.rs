@@ -51,6 +51,8 @@ pub(super) struct Server {
     pub(super) nobody: Nobody,
     /// The tries to listen.
     pub(super) retry: Retry,
+    /// Counts events that are dropped.
+    pub(super) dropped: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -104,7 +106,7 @@ impl Server {
         let bytes: Arc<[u8]> = std::mem::take(&mut batch.bytes).into();
         while !clients.write(&bytes).await {
             if self.nobody == Nobody::Drop {
-                report_dropped(batch.events.len());
+                report_dropped(&self.dropped, batch.events.len());
                 break;
             }
             report_waiting(&self.host, self.port);
@@ -314,10 +316,9 @@ fn report_waiting(host: &str, port: u16) {
     }
 }
 
-fn report_dropped(count: usize) {
+fn report_dropped(dropped: &AtomicU64, count: usize) {
     static LIMIT: Limit = Limit::new();
-    static DROPPED: AtomicU64 = AtomicU64::new(0);
-    let dropped = DROPPED.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+    let dropped = dropped.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
     if let Some(suppressed) = LIMIT.pass() {
         warn!(suppressed, dropped, "no client is connected to the tcp output; events were dropped");
     }
@@ -332,10 +333,18 @@ mod tests {
 
     /// A server with a port of its own, and the address to connect to.
     async fn started(nobody: Nobody, give_up: &CancellationToken) -> (Sender<Batch<()>>, JoinSet<()>, SocketAddr) {
+        counting(nobody, give_up, Arc::default()).await
+    }
+
+    async fn counting(
+        nobody: Nobody,
+        give_up: &CancellationToken,
+        dropped: Arc<AtomicU64>,
+    ) -> (Sender<Batch<()>>, JoinSet<()>, SocketAddr) {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let pause = Duration::from_millis(1);
         let retry = Retry::new("tcp", Backoff::new(pause, pause), give_up.clone());
-        let server = Server { host: "127.0.0.1".into(), port: free.port(), tls: Tls::Off, nobody, retry };
+        let server = Server { host: "127.0.0.1".into(), port: free.port(), tls: Tls::Off, nobody, retry, dropped };
         let (sender, batches) = flume::bounded(1);
         let mut running = JoinSet::new();
         running.spawn(server.run(batches));
@@ -403,12 +412,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_client_events_are_dropped_where_that_is_wanted() {
-        let (sender, mut running, _) = started(Nobody::Drop, &CancellationToken::new()).await;
+        let dropped = Arc::<AtomicU64>::default();
+        let (sender, mut running, _) = counting(Nobody::Drop, &CancellationToken::new(), Arc::clone(&dropped)).await;
         for _ in 0..10 {
             send(&sender, "x").await;
         }
         drop(sender);
         running.join_next().await.unwrap().unwrap();
+        assert_eq!(dropped.load(Ordering::Relaxed), 10);
     }
 
     #[tokio::test]
