@@ -59,6 +59,11 @@ const METRICS: &[Row] = &[
     ("elkhound_input_backlog_seconds", Gauge, "How long reading them takes, where that can be told."),
     ("elkhound_input_containers", Gauge, "Containers whose logs an input reads."),
     ("elkhound_input_containers_behind", Gauge, "Those that catch up, with a mebibyte or more to read."),
+    (
+        "elkhound_input_containers_unread_total",
+        Counter,
+        "Containers that were removed before their logs had been read.",
+    ),
     ("elkhound_input_dropped_datagrams_total", Counter, "Datagrams that came to a udp input and found no room."),
     ("elkhound_input_events_total", Counter, "Events that an input has handed on."),
     ("elkhound_input_wait_seconds_total", Counter, "Time that an input has waited for room."),
@@ -192,6 +197,7 @@ fn of_input(input: &InputStats, labels: &Labels, now: Timestamp, samples: &mut S
         }
     }
     samples.add("elkhound_input_containers", &own, containers.len() as f64);
+    samples.count("elkhound_input_containers_unread_total", &own, input.containers.unread());
     for container in containers {
         of_container(&container, labels, now, samples);
     }

@@ -203,6 +203,9 @@ fn input(input: &InputStats) -> Value {
         shown["events"]["dropped"] = read(dropped).into();
     }
     let containers = input.containers.all();
+    if input.containers.unread() > 0 {
+        shown["containers_unread"] = input.containers.unread().into();
+    }
     if let Some(Backlog { bytes, behind, time_left }) = input.containers.backlog(&containers) {
         let now = clock::now();
         shown["backlog"] = json!({ "bytes": bytes, "containers": behind, "time_left_in_millis": time_left });

@@ -95,6 +95,9 @@
 //! away before a log is read for the first time are a gap too where files are read, from the container's creation on; through the API, and where
 //! rotated files are compressed, nobody can tell. Bytes that are no UTF-8 become U+FFFD, with `[log][flags]` = `invalid_utf8`.
 //!
+//! Containers that are removed as soon as they end (`docker run --rm`) are asked for their logs before they are started, so that also those that live for a moment arrive whole through
+//! the API. One that is removed before its log was read to the end, because elkhound had to wait or the host was overloaded, is a warning, and counted.
+//!
 //! Engines before Docker 23.0 may leave a compressed rotated file out, without a word, when others read the same log through the API at the same moment.
 //! elkhound does not get into its own way there, but `docker logs` and Logspout beside it may; `elkhound doctor` names such containers (`compress=true`, and the
 //! driver `local` by default). Reading the files is not concerned.
@@ -398,6 +401,7 @@ impl Options {
             cursors,
             files,
             turns: follow::turns(),
+            places: follow::early::places(),
             queue,
             stop: stop.clone(),
         };

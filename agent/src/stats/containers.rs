@@ -22,6 +22,8 @@ pub(crate) struct Containers {
     by_id: Mutex<BTreeMap<String, Arc<ContainerStats>>>,
     /// How long it takes to read what waits, in milliseconds; the greatest number where that can't be told.
     time_left: AtomicU64,
+    /// Containers that were removed before their logs had been read to the end.
+    unread: AtomicU64,
     tap: Arc<Tap>,
 }
 
@@ -34,7 +36,7 @@ impl std::fmt::Debug for Containers {
 impl Containers {
     /// None yet; whose lines can be looked at through `tap`.
     pub(crate) fn new(tap: Arc<Tap>) -> Self {
-        Self { by_id: Mutex::default(), time_left: AtomicU64::new(u64::MAX), tap }
+        Self { by_id: Mutex::default(), time_left: AtomicU64::new(u64::MAX), unread: AtomicU64::new(0), tap }
     }
 
     /// The container with this id, which is taken up if it is new.
@@ -51,6 +53,16 @@ impl Containers {
 
     fn time_left(&self) -> Option<u64> {
         Some(read(&self.time_left)).filter(|millis| *millis != u64::MAX)
+    }
+
+    /// Counts a container that was removed before its log had been read to the end.
+    pub(crate) fn is_unread(&self) {
+        add(&self.unread, 1);
+    }
+
+    /// How many containers were removed before their logs had been read to the end.
+    pub(crate) fn unread(&self) -> u64 {
+        read(&self.unread)
     }
 
     /// How far reading is behind, of [`Containers::all`]; nothing where no container is read.

@@ -79,6 +79,13 @@ impl Cursors {
         self
     }
 
+    /// Counts a container that was removed before its log had been read to the end.
+    pub(crate) fn count_unread(&self) {
+        if let Some(containers) = &self.containers {
+            containers.is_unread();
+        }
+    }
+
     /// Where what is read of `container` is counted.
     pub(crate) fn stats_of(&self, container: &str) -> Option<Arc<ContainerStats>> {
         Some(self.containers.as_ref()?.take_up(container))

@@ -37,9 +37,11 @@ use super::unproved::Unproved;
 use crate::random;
 
 mod back;
+pub(crate) mod early;
 mod pass;
 mod reading;
 
+use early::Early;
 pub(crate) use pass::Habit;
 use pass::{Mode, Pass};
 
@@ -109,6 +111,8 @@ pub(crate) struct Follower {
     pub(crate) described: u64,
     /// How often in a row the engine could not read the log, without a new line.
     pub(crate) troubles: u32,
+    /// What the engine has said of it.
+    pub(crate) complaints: Vec<String>,
     /// What the container asks for.
     pub(crate) hints: Hints,
     /// The last reading has left lines that wait for others.
@@ -131,6 +135,10 @@ pub(crate) struct Follower {
     pub(crate) rested: Option<u64>,
     /// A reading was given up that the engine may not be done with.
     pub(crate) left: bool,
+    /// How often the container had been started when its log was read to the end.
+    pub(crate) finished: u64,
+    /// The log from its first line on, where the container was created under our eyes.
+    pub(crate) early: Option<Early>,
 }
 
 /// What to do after a pass.
@@ -149,7 +157,9 @@ impl Follower {
         loop {
             let seen = *self.signals.borrow_and_update();
             self.refresh().await;
-            let next = match self.pass().await {
+            let ended = self.pass().await;
+            self.tell_complaints().await;
+            let next = match ended {
                 Pass::Stop => Next::Stop,
                 Pass::Stalled | Pass::Silent | Pass::Uncovered(_) | Pass::Doubtful => Next::Again,
                 Pass::Due => {
@@ -170,13 +180,13 @@ impl Follower {
                     Next::Again
                 }
                 Pass::End(_) => self.after_nothing(seen).await,
-                Pass::Failed(error) => self.after_failure(&error),
+                Pass::Failed(error) => self.after_failure(&error).await,
             };
             let go_on = match next {
                 Next::Again => true,
                 Next::Pause => self.pause(delay.next(random::fraction())).await,
                 Next::Wait => self.wait(seen).await,
-                Next::Gone => return self.ledger.gone(),
+                Next::Gone => return self.gone(),
                 Next::Stop => false,
             };
             if !go_on {
@@ -203,7 +213,7 @@ impl Follower {
             // What was written last may have been passed over while it was followed.
             Ok(_) if self.rotates() && self.rested.replace(seen.starts) != Some(seen.starts) => Next::Again,
             Ok(_) => Next::Wait,
-            Err(error) => self.after_failure(&error),
+            Err(error) => self.after_failure(&error).await,
         }
     }
 
@@ -221,11 +231,45 @@ impl Follower {
         self.after_nothing(seen).await
     }
 
-    fn after_failure(&mut self, error: &ApiError) -> Next {
-        self.ledger.fails(&error.to_string());
+    /// The container does not exist any more. Nobody can tell whether its last start has written anything that was not read.
+    fn gone(&self) {
+        if self.signals.borrow().starts > self.finished {
+            self.ledger.unread();
+            warn!(
+                container = self.container.name,
+                "the container was removed before its log had been read to the end, so lines may be missing; mount /var/lib/docker/containers read-only, from whose files all is read"
+            );
+        }
+        self.ledger.gone();
+    }
+
+    async fn tell_complaints(&mut self) {
+        let complaints = std::mem::take(&mut self.complaints);
+        if !complaints.is_empty() && !self.is_leaving().await {
+            let complaint = complaints.join("; ");
+            warn!(
+                container = self.container.name,
+                complaint, "the Docker engine has trouble with this container's log"
+            );
+        }
+    }
+
+    /// Whether the container is gone or being removed: then the engine may not find its log any more, which is no trouble.
+    async fn is_leaving(&self) -> bool {
+        match self.engine.inspect(&self.id).await.map(Container::new) {
+            Ok(container) => container.is_none_or(|container| container.leaving),
+            Err(error) => error.status() == Some(404),
+        }
+    }
+
+    async fn after_failure(&mut self, error: &ApiError) -> Next {
         match error.status() {
-            Some(404) => Next::Gone,
-            Some(409) => Next::Pause,
+            Some(404) => return Next::Gone,
+            Some(409) => return Next::Pause,
+            Some(500) if self.is_leaving().await => return Next::Pause,
+            _ => self.ledger.fails(&error.to_string()),
+        }
+        match error.status() {
             Some(501) => {
                 let (container, driver) = (&self.container.name, &self.container.driver);
                 if !std::mem::replace(&mut self.unreadable, true) {
@@ -265,7 +309,7 @@ impl Follower {
             changed = awake => if changed.is_err() { return false },
         }
         if self.signals.borrow().destroyed && self.signals.borrow().starts == seen.starts {
-            self.ledger.gone();
+            self.gone();
             return false;
         }
         true

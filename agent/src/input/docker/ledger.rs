@@ -97,6 +97,11 @@ impl ContainerLedger {
         self.state().window.safe()
     }
 
+    /// The container was removed before its log had been read to the end.
+    pub(crate) fn unread(&self) {
+        self.cursors.count_unread();
+    }
+
     /// The container does not exist any more.
     pub(crate) fn gone(&self) {
         let mut state = self.state();

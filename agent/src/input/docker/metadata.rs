@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{ContainerInspectResponse, SystemInfo};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, SystemInfo};
 use elkhound_pipeline::map::Map;
 use elkhound_pipeline::text::Text;
 use elkhound_pipeline::value::Value;
@@ -48,6 +48,8 @@ pub(crate) struct Container {
     pub(crate) log_options: BTreeMap<String, String>,
     /// It runs, or is paused.
     pub(crate) running: bool,
+    /// It is being removed.
+    pub(crate) leaving: bool,
 }
 
 impl Container {
@@ -56,6 +58,8 @@ impl Container {
         let config = inspect.config.unwrap_or_default();
         let log = inspect.host_config.and_then(|host| host.log_config).unwrap_or_default();
         let name = inspect.name.unwrap_or_default();
+        let state = inspect.state.unwrap_or_default();
+        let leaving = [ContainerStateStatusEnum::REMOVING, ContainerStateStatusEnum::DEAD];
         Some(Self {
             id: inspect.id?,
             name: name.strip_prefix('/').unwrap_or(&name).to_owned(),
@@ -66,7 +70,8 @@ impl Container {
             tty: config.tty.unwrap_or(false),
             driver: log.typ.unwrap_or_default(),
             log_options: sorted(log.config),
-            running: inspect.state.and_then(|state| state.running).unwrap_or(false),
+            running: state.running.unwrap_or(false),
+            leaving: state.status.is_some_and(|status| leaving.contains(&status)),
         })
     }
 

@@ -20,6 +20,7 @@ use super::api::{ApiError, Engine, Environment, Event, Listed};
 use super::chunk::Layers;
 use super::cursor::Cursors;
 use super::files::Order;
+use super::follow::early::Early;
 use super::follow::{Follower, Habit, Signals, Start};
 use super::hints::Hints;
 use super::ledger::ContainerLedger;
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) files: Option<LogFiles>,
     /// Whose turn it is to catch up with a log through the API.
     pub(crate) turns: Arc<Semaphore>,
+    /// Who may ask for logs of containers that do not run yet.
+    pub(crate) places: Arc<Semaphore>,
     /// Where lines go.
     pub(crate) queue: Queue,
     /// The end of everything.
@@ -192,7 +195,7 @@ impl Supervisor {
         let files = self.shared.files.as_ref().is_some_and(|files| files.can_read(&host));
         info!(address = %engine.address(), api = format!("1.{}", engine.version()), host = host.name, files, "reading containers' logs");
         delay.reset();
-        let session = Session { engine, host: Arc::new(host) };
+        let session = Session { engine, host: Arc::new(host), files };
         loop {
             tokio::select! {
                 event = events.next() => match event? {
@@ -211,9 +214,9 @@ impl Supervisor {
     fn react(&mut self, session: &Session, event: &Event) {
         let id = event.container();
         match event.action.as_str() {
-            "create" => self.ensure(session, id, Start::Beginning),
+            "create" => self.ensure(session, id, Start::Beginning, true),
             "start" => {
-                self.ensure(session, id, Start::Beginning);
+                self.ensure(session, id, Start::Beginning, false);
                 self.tell(id, |signals| signals.starts += 1);
             }
             "rename" | "update" => self.tell(id, |signals| signals.changes += 1),
@@ -226,7 +229,7 @@ impl Supervisor {
     fn reconcile(&mut self, session: &Session, list: &[Listed]) {
         let start = if std::mem::take(&mut self.first) { self.shared.start } else { Start::Beginning };
         for container in list {
-            self.ensure(session, &container.id, start);
+            self.ensure(session, &container.id, start, false);
             if container.running {
                 self.tell(&container.id, |signals| signals.starts += 1);
             }
@@ -256,17 +259,19 @@ impl Supervisor {
         }
     }
 
-    /// Gives the container a follower if it has none.
-    fn ensure(&mut self, session: &Session, id: &str, start: Start) {
+    /// Gives the container a follower if it has none. One that `is_new` was created a moment ago.
+    fn ensure(&mut self, session: &Session, id: &str, start: Start, is_new: bool) {
         if id.is_empty() || self.known.contains_key(id) {
             return;
         }
         let (sender, signals) = watch::channel(Signals::default());
         self.known.insert(id.to_owned(), Known { signals: sender, done: false });
         let shared = Arc::clone(&self.shared);
+        let early = if is_new { session.ask_early(id, &shared.places) } else { None };
         let (session, own, id) = (session.clone(), self.own.clone(), id.to_owned());
+        let born = Born { start, early };
         self.running.spawn(async move {
-            let ending = follow(&shared, session, &own, id.clone(), signals, start).await;
+            let ending = follow(&shared, session, &own, id.clone(), signals, born).await;
             (id, ending)
         });
     }
@@ -296,6 +301,22 @@ impl Supervisor {
 struct Session {
     engine: Engine,
     host: Arc<Host>,
+    /// The folder of the log files can be read.
+    files: bool,
+}
+
+impl Session {
+    /// Asks for the log of a container that was created a moment ago, unless it is read from its files.
+    fn ask_early(&self, id: &str, places: &Arc<Semaphore>) -> Option<Early> {
+        if self.files { None } else { Early::begin(&self.engine, id, places) }
+    }
+}
+
+/// Where reading begins in a log that was not read before.
+struct Born {
+    start: Start,
+    /// What was asked for already.
+    early: Option<Early>,
 }
 
 /// Follows one container, unless it is left out; then nothing happens until it is gone.
@@ -305,7 +326,7 @@ async fn follow(
     own: &Own,
     id: String,
     signals: watch::Receiver<Signals>,
-    start: Start,
+    Born { start, early }: Born,
 ) -> Ending {
     let Some(container) = inspect(&session.engine, &id, &shared.stop).await else { return Ending::Unknown };
     if let Some(reason) = shared.wanted.exclusion(&container, own) {
@@ -335,6 +356,7 @@ async fn follow(
         engine: session.engine,
         waits: false,
         troubles: 0,
+        complaints: Vec::new(),
         screen: Screen::new(shared.wanted.streams(&container), hints.picks.clone(), shared.rate_limit),
         hints,
         unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
@@ -344,6 +366,8 @@ async fn follow(
         torn: Marks::default(),
         rested: None,
         left: false,
+        finished: 0,
+        early: early.filter(|_| read.is_empty()),
         turns: Arc::clone(&shared.turns),
         container,
         describe,

@@ -22,6 +22,8 @@ pub(crate) struct ByteStream {
     body: Incoming,
     /// Nothing once it has ended.
     connection: Option<Pin<Box<Connection<Empty<Bytes>>>>>,
+    /// What was read to see whether there is anything.
+    first: Option<Bytes>,
     /// How it ended, behind pieces that were handed on.
     ended: Option<Result<(), ApiError>>,
     connector: Arc<Connector>,
@@ -51,7 +53,16 @@ impl ByteStream {
             return Err(connector.refusal(path, answer).await);
         }
         let (body, connector) = (answer.into_body(), Arc::clone(connector));
-        Ok(Self { body, connection: Some(connection), ended: None, connector })
+        Ok(Self { body, connection: Some(connection), first: None, ended: None, connector })
+    }
+
+    /// Whether it ends without any bytes, once that is known. Safe to be cancelled.
+    ///
+    /// # Errors
+    /// [`ApiError::Broken`].
+    pub(crate) async fn is_empty(&mut self) -> Result<bool, ApiError> {
+        self.first = self.next().await?;
+        Ok(self.first.is_none())
     }
 
     /// The next bytes, all that are there; `None` at the end. Safe to be cancelled.
@@ -59,6 +70,9 @@ impl ByteStream {
     /// # Errors
     /// [`ApiError::Broken`].
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         if let Some(ended) = self.ended.take() {
             return ended.map(|()| None);
         }
@@ -150,6 +164,17 @@ mod tests {
         engine.write_all(b"6\r\nthree \r\n4\r\nfour\r\n0\r\n\r\n").await.unwrap();
         assert_eq!(text(&mut stream).await.as_deref(), Some("three four"));
         assert_eq!(text(&mut stream).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_at_is_read_afterwards() {
+        let (stream, mut engine) = begun(&[HEAD, b"4\r\none \r\n"].concat()).await;
+        let mut stream = stream.unwrap();
+        assert!(!stream.is_empty().await.unwrap());
+        engine.write_all(b"3\r\ntwo\r\n0\r\n\r\n").await.unwrap();
+        assert_eq!(text(&mut stream).await.as_deref(), Some("one "));
+        assert_eq!(text(&mut stream).await.as_deref(), Some("two"));
+        assert!(stream.is_empty().await.unwrap());
     }
 
     #[tokio::test]

@@ -82,6 +82,9 @@ pub(super) enum Pass {
 impl Follower {
     /// Reads the log once from behind what was handed on.
     pub(super) async fn pass(&mut self) -> Pass {
+        if let Some(ended) = self.follow_early().await {
+            return ended;
+        }
         if !self.rotates() {
             return self.read_back(Mode::Follow).await;
         }
@@ -115,7 +118,7 @@ impl Follower {
         }
         self.habit.fast = false;
         match ahead {
-            Some(stream) if proved < BEHIND => self.follow(stream, proved).await,
+            Some(stream) if proved < BEHIND => self.follow_on(stream, proved).await,
             _ if proved > 0 => Pass::End(proved),
             _ => Pass::Due,
         }
@@ -131,17 +134,41 @@ impl Follower {
     }
 
     /// Follows what was opened before `proved` new lines were read.
-    async fn follow(&mut self, stream: ByteStream, proved: usize) -> Pass {
+    async fn follow_on(&mut self, stream: ByteStream, proved: usize) -> Pass {
         let mut marks = self.read;
         // The stream may begin within a line.
         marks.advance(&self.torn);
-        let begun = Instant::now();
-        let ended = self.read_from(Mode::Unproved, None, stream, marks, Reach::Adjoining).await;
-        self.habit.fast = self.unproved.is_full() && begun.elapsed() < FAST;
-        match ended {
+        match self.follow_unproved(stream, marks, Reach::Adjoining).await {
             Pass::End(lines) => Pass::End(proved + lines),
             other => other,
         }
+    }
+
+    /// Follows what was opened before the container was started. Nothing if there is no such thing.
+    async fn follow_early(&mut self) -> Option<Pass> {
+        let early = self.early.take()?;
+        if self.rotates() && self.hints.multiline.is_some() {
+            return None;
+        }
+        let stream = tokio::select! {
+            () = self.stop.cancelled() => return Some(Pass::Stop),
+            stream = early.opened() => stream?,
+        };
+        let ended = match self.rotates() {
+            true => self.follow_unproved(stream, self.read, Reach::Whole).await,
+            false => self.read_from(Mode::Follow, None, stream, self.read, Reach::Whole).await,
+        };
+        // Its start may not have been told yet.
+        self.finished = self.finished.max(u64::from(matches!(ended, Pass::End(_))));
+        Some(ended)
+    }
+
+    /// Follows a log that can be rotated.
+    async fn follow_unproved(&mut self, stream: ByteStream, marks: Marks, reach: Reach) -> Pass {
+        let begun = Instant::now();
+        let ended = self.read_from(Mode::Unproved, None, stream, marks, reach).await;
+        self.habit.fast = self.unproved.is_full() && begun.elapsed() < FAST;
+        ended
     }
 
     async fn until(&self, time: Instant) -> Option<Pass> {
@@ -242,10 +269,15 @@ impl Follower {
         }
         intake.lines = Lines::new(self.strip_ansi, self.hints.multiline.clone());
         let mut reading = Reading { stream: Some(stream), turn, mode, intake, gap: None, lines: 0, troubled: false };
+        let starts = self.signals.borrow().starts;
         let ended = match self.read_stream(&mut reading).await {
             Err(ended) => ended,
             Ok(()) => Pass::End(reading.lines),
         };
+        if matches!(ended, Pass::End(_)) {
+            // What is followed ends with the container.
+            self.finished = if mode == Mode::Proving { starts } else { self.signals.borrow().starts };
+        }
         self.let_go(&mut reading).await;
         if mode == Mode::Proving {
             self.torn = reading.intake.torn();

@@ -158,12 +158,9 @@ impl Follower {
 
     fn take(&mut self, reading: &mut Reading, bytes: &[u8]) -> Result<(), Pass> {
         let verdict = reading.intake.decode(bytes);
-        for complaint in reading.intake.complaints.drain(..) {
+        if !reading.intake.complaints.is_empty() {
             reading.troubled = true;
-            warn!(
-                container = self.container.name,
-                complaint, "the Docker engine has trouble with this container's log"
-            );
+            self.complaints.append(&mut reading.intake.complaints);
         }
         if let Ok(Verdict::Uncovered(first)) = verdict {
             return Err(Pass::Uncovered(first));

@@ -18,6 +18,8 @@ use crate::input::docker::api::Environment;
 use crate::input::docker::chunk::Decode;
 use crate::input::docker::cursor::Cursors;
 use crate::input::docker::position::Stream;
+use crate::stats::containers::Containers;
+use crate::stats::tap::Tap;
 
 /// The longest that anything may take here.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -37,6 +39,8 @@ struct Model {
     meanwhile: Mutex<Option<(u64, bool)>>,
     /// A line for whoever follows.
     line: Notify,
+    /// Whoever has followed the log from its beginning was the last one: container and log are gone then.
+    vanishes: bool,
     /// The container has died.
     dead: tokio_util::sync::CancellationToken,
 }
@@ -75,6 +79,11 @@ impl Model {
         let query = head.split([' ', '?']).nth(2).unwrap_or_default().to_owned();
         let asked = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let running = !self.dead.is_cancelled();
+        if self.vanishes && !running {
+            let gone = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}";
+            let _ = stream.write_all(gone.as_bytes()).await;
+            return;
+        }
         let _ = match (asked("follow"), asked("tail")) {
             (Some("1"), Some("0")) => self.follow(&mut stream).await,
             (Some("0"), Some(tail)) => self.read(&mut stream, tail).await,
@@ -132,7 +141,10 @@ impl Model {
         for number in (first..=written).filter(|number| *number != self.lost) {
             stream.write_all(&self.frame(number)).await?;
         }
-        let _gone = stream.read_u8().await;
+        match self.vanishes {
+            true => self.dead.cancel(),
+            false => drop(stream.read_u8().await),
+        }
         Ok(())
     }
 
@@ -163,20 +175,21 @@ struct Work {
     stop: CancellationToken,
     lane: Lane,
     lines: Vec<String>,
+    containers: Arc<Containers>,
 }
 
 impl Work {
     /// Follows a compressed log from behind line `safe`.
     fn begin(engine: Engine, safe: u64) -> Self {
-        let options = [("max-size", "1m"), ("max-file", "5"), ("compress", "true")];
-        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self::with_options(engine, safe, options)
+        Self::with_options(engine, safe, rotated(), None)
     }
 
     /// Follows a log with these options from behind line `safe`.
-    fn with_options(engine: Engine, safe: u64, log_options: BTreeMap<String, String>) -> Self {
+    fn with_options(engine: Engine, safe: u64, log_options: BTreeMap<String, String>, early: Option<Early>) -> Self {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
-        let cursors = Arc::new(Cursors::open(std::path::Path::new("/nowhere/elkhound.cursors")).unwrap().0);
+        let cursors = Cursors::open(std::path::Path::new("/nowhere/elkhound.cursors")).unwrap().0;
+        let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
+        let cursors = Arc::new(cursors.counted(Some(Arc::clone(&containers))));
         cursors.begin(ID, "json-file", Start::Beginning);
         let mut read = Marks::default();
         if safe > 0 {
@@ -188,8 +201,9 @@ impl Work {
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
         let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None };
         let described = layers.clone();
+        let started = Signals { starts: 1, ..Signals::default() };
         // A sender that is gone would be the end of everything.
-        let (signals, stop) = (Box::leak(Box::new(watch::channel(Signals::default()).0)), CancellationToken::new());
+        let (signals, stop) = (Box::leak(Box::new(watch::channel(started).0)), CancellationToken::new());
         let follower = Follower {
             engine,
             id: ID.into(),
@@ -207,6 +221,7 @@ impl Work {
             start: Start::Beginning,
             described: 0,
             troubles: 0,
+            complaints: Vec::new(),
             hints: Hints::default(),
             waits: false,
             screen: Screen::new([true; 2], None, 0),
@@ -217,8 +232,10 @@ impl Work {
             torn: Marks::default(),
             rested: None,
             left: false,
+            finished: 0,
+            early,
         };
-        Self { follower: tokio::spawn(follower.run()), stop, lane: lanes.remove(0), lines: Vec::new() }
+        Self { follower: tokio::spawn(follower.run()), stop, lane: lanes.remove(0), lines: Vec::new(), containers }
     }
 
     fn take(&mut self) {
@@ -241,6 +258,13 @@ impl Work {
         timeout(LIMIT, all).await.unwrap_or_else(|_| panic!("{lines} lines did not come"));
     }
 
+    /// Waits until the follower has ended by itself; tells all that came, and how many containers were not read to their end.
+    async fn gone(mut self) -> (Vec<String>, u64) {
+        timeout(LIMIT, &mut self.follower).await.unwrap().unwrap();
+        self.take();
+        (self.lines, self.containers.unread())
+    }
+
     /// Stops and tells all that came.
     async fn end(mut self) -> Vec<String> {
         self.stop.cancel();
@@ -248,6 +272,12 @@ impl Work {
         self.take();
         self.lines
     }
+}
+
+/// The options of a log that is rotated and compressed.
+fn rotated() -> BTreeMap<String, String> {
+    let options = [("max-size", "1m"), ("max-file", "5"), ("compress", "true")];
+    options.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
@@ -303,7 +333,7 @@ async fn lines_written_since_the_clock_was_set_back_arrive_however_many_they_are
 #[tokio::test]
 async fn of_a_log_that_is_not_rotated_and_lost_its_marked_line_in_a_power_cut_the_lines_behind_it_arrive_once() {
     let model = Arc::new(Model { written: Mutex::new(8), lost: 5, ..Model::default() });
-    let mut work = Work::with_options(model.serve("1.42").await, 5, Default::default());
+    let mut work = Work::with_options(model.serve("1.42").await, 5, Default::default(), None);
     work.until(3).await;
     assert_eq!(work.end().await, numbers(6..=8));
     assert_eq!(model.seen()[..2], ["follow 100", "read 100"], "following comes to no end");
@@ -312,7 +342,7 @@ async fn of_a_log_that_is_not_rotated_and_lost_its_marked_line_in_a_power_cut_th
 #[tokio::test]
 async fn a_stream_that_hangs_is_opened_again_when_it_was_silent_for_long() {
     let model = Arc::new(Model { written: Mutex::new(3), ..Model::default() });
-    let mut work = Work::with_options(model.serve("1.42").await, 0, Default::default());
+    let mut work = Work::with_options(model.serve("1.42").await, 0, Default::default(), None);
     work.until(3).await;
     // The engine has forgotten whoever follows, and tells nobody.
     *model.written.lock().unwrap() = 4;
@@ -354,4 +384,23 @@ async fn a_last_line_that_following_has_passed_over_arrives_after_the_containers
     timeout(LIMIT, died).await.unwrap();
     work.until(4).await;
     assert_eq!(work.end().await, numbers(1..=4));
+}
+
+#[tokio::test]
+async fn a_container_that_is_removed_at_once_is_whole_if_its_log_was_opened_before_its_start() {
+    for options in [BTreeMap::new(), rotated()] {
+        let model = Arc::new(Model { written: Mutex::new(3), vanishes: true, ..Model::default() });
+        let engine = model.serve("1.41").await;
+        let early = Early::begin(&engine, ID, &early::places());
+        assert_eq!(Work::with_options(engine, 0, options, early).gone().await, (numbers(1..=3), 0));
+        assert_eq!(model.seen(), ["follow all"]);
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_is_removed_before_its_log_was_read_is_counted() {
+    let model = Arc::new(Model { written: Mutex::new(3), vanishes: true, ..Model::default() });
+    let engine = model.serve("1.41").await;
+    model.dead.cancel();
+    assert_eq!(Work::with_options(engine, 0, rotated(), None).gone().await, (Vec::new(), 1));
 }
