@@ -117,6 +117,29 @@ fn lines_that_wait_on_disk_survive_a_kill_and_a_torn_page_and_arrive_once() {
 }
 
 #[test]
+fn a_compressed_queue_survives_a_kill_and_is_read_whatever_the_setting_is_then() {
+    let folder = Folder::new("queue-compressed");
+    let pipeline = |output: &str| format!("input {{ {TCP} }} {output}");
+    let mut agent =
+        queued("queue-compressed", &folder.0, &pipeline(BLOCKED)).environment("QUEUE_COMPRESSION", "balanced");
+    agent.start();
+    send(&mut agent, &lines(0..5_000));
+    wait_for_events(&mut agent, 5_000);
+    let queue = on_disk(&agent);
+    let encode = &queue["compression"]["encode"];
+    assert_eq!(encode["goal"], "balanced", "{queue}");
+    assert!(encode["ratio"]["lifetime"].as_f64().is_some_and(|ratio| ratio > 0.0 && ratio < 0.5), "{queue}");
+    agent.kill();
+    let mut agent = queued("queue-inflated", &folder.0, &pipeline(PRINT));
+    agent.start();
+    assert_once(&mut agent, 5_000);
+    let queue = on_disk(&agent);
+    assert!(queue["compression"]["decode"]["ratio"]["lifetime"].as_f64() > Some(2.0), "{queue}");
+    assert_eq!(queue["compression"]["encode"], Value::Null, "{queue}");
+    assert!(agent.stop(LIMIT).success());
+}
+
+#[test]
 fn a_full_queue_makes_the_input_wait_and_has_room_again() {
     let folder = Folder::new("queue-full");
     let log = folder.0.join("log");

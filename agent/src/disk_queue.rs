@@ -29,11 +29,12 @@
 //!
 //! # Format
 //!
-//! `N.page` ([`page`]), numbered from 1, and `checkpoint` ([`checkpoint`]), each with a version. The model test ([`model`]) tries all of it on a disk that crashes
+//! `N.page` ([`page`], whose frames may be deflated: [`deflate`]), numbered from 1, and `checkpoint` ([`checkpoint`]), each with a version. The model test ([`model`]) tries all of it on a disk that crashes
 //! at every write.
 
 mod book;
 mod checkpoint;
+mod deflate;
 mod head;
 #[cfg(test)]
 mod memory;
@@ -51,7 +52,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use elkhound_pipeline::flow::budget::{Budget, EVENT};
@@ -63,6 +64,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::book::{Book, tell_unsaved};
+pub(crate) use self::deflate::{Compression, Meter};
 use self::head::{Head, Packed};
 use self::page::PageId;
 use self::storage::Folder;
@@ -80,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     /// How much it may hold, and how often it is made safe.
     pub(crate) limits: Limits,
+    /// How what is written is compressed; what is there is read in either form.
+    pub(crate) compression: Compression,
     /// Whether a stop waits until it is empty.
     pub(crate) drain: bool,
 }
@@ -112,6 +116,27 @@ pub(crate) struct Gauge {
     pub(crate) bytes: AtomicU64,
     /// Events that could not be read for damage, and those that a defect has cost.
     pub(crate) lost: AtomicU64,
+    /// What became of bytes that were to be compressed...
+    pub(crate) encoded: Arc<Meter>,
+    /// ...and of those that were read.
+    pub(crate) decoded: Arc<Meter>,
+    /// Since when all of this is counted.
+    pub(crate) since: Instant,
+}
+
+impl Gauge {
+    /// One of an empty queue.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            events: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            encoded: Arc::default(),
+            decoded: Arc::default(),
+            since: Instant::now(),
+        }
+    }
 }
 
 /// What the reader hears of the pipeline's end.
@@ -148,9 +173,7 @@ impl DiskQueue {
         let (front, mut lanes) = queue(1, Order::Free, Budget::new(bytes / 4));
         let (back, workers) = queue(workers, order, Budget::new(bytes - bytes / 4));
         let lane = lanes.remove(0);
-        let counter = AtomicU64::default;
-        let settings = settings.clone();
-        let gauge = Arc::new(Gauge { settings, events: counter(), bytes: counter(), lost: counter() });
+        let gauge = Arc::new(Gauge::new(settings.clone()));
         (front, workers, Self { lane, queue: back, gauge, plan, round, sync_bytes: bytes / 16 })
     }
 
@@ -195,9 +218,9 @@ impl DiskQueue {
     /// Opens the queue and starts its threads.
     fn open(self, claim: Claim, ends: Ends) -> Result<Opened> {
         let Self { lane, queue, gauge, plan, sync_bytes, .. } = self;
-        let Settings { folder, limits, drain } = gauge.settings.clone();
+        let Settings { folder, limits, compression, drain } = gauge.settings.clone();
         let storage: Arc<dyn storage::Storage> = Arc::new(Folder::open(&folder)?);
-        let (recovered, medium) = recovery::open(&*storage, new_id())?;
+        let (recovered, medium) = recovery::open(&*storage, new_id(), compression)?;
         let (cut, foreign) = (recovered.cut, recovered.foreign);
         let page = recovered.pages.last().map_or(1, |page| page.number);
         let book = Arc::new(Book::new(storage, limits, recovered, Arc::clone(&gauge), Some(claim)));

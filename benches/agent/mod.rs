@@ -10,6 +10,7 @@ mod allocator;
 
 #[path = "../../agent/src/disk_queue"]
 pub(crate) mod disk_queue {
+    pub(crate) mod deflate;
     pub(crate) mod memory;
     pub(crate) mod page;
     pub(crate) mod storage;

@@ -73,6 +73,12 @@ impl Line {
         self.plan.account(&mut self.cx);
     }
 
+    /// The events of a block of whole records, as the input hands them on.
+    pub(crate) fn events(mut self, block: &[u8]) -> Vec<Event> {
+        self.read(block);
+        self.events
+    }
+
     fn read(&mut self, block: &[u8]) {
         let Self { joiner, lines, .. } = self;
         records::decode(block, |record| joiner.record(record.stream, record.nanos, record.log, lines));

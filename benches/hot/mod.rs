@@ -5,7 +5,7 @@
 pub(crate) mod data;
 pub(crate) mod filters;
 mod line;
-mod queue;
+pub(crate) mod queue;
 
 use std::hint::black_box;
 use std::io;
@@ -22,6 +22,7 @@ use elkhound_pipeline::setup::{Ecs, Setup};
 use elkhound_pipeline::template::Template;
 use elkhound_pipeline::text::Text;
 
+use crate::disk_queue::deflate::Compression;
 use crate::input::docker::frames::Decoder;
 use crate::input::docker::intake::{Intake, Reach};
 use crate::input::docker::partial::Stamps;
@@ -50,7 +51,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docker/frames", make: decode_frames },
     Step { name: "docker/intake", make: take_in },
     Step { name: "docker/records", make: decode_records },
-    Step { name: "queue/plain", make: || queue::through_a_page(PLAIN) },
+    Step { name: "queue/plain", make: || queue::through_a_page(PLAIN, Compression::None) },
+    Step { name: "queue/speed", make: || queue::through_a_page(PLAIN, Compression::Speed) },
     Step { name: "events", make: || filter("", messages(PLAIN)) },
     Step { name: "regex/combined", make: match_combined },
     Step { name: "grok/written", make: || filter(WRITTEN, messages(NGINX)) },
@@ -184,6 +186,11 @@ fn whole(section: &str, data: &'static str) -> Box<dyn FnMut()> {
     Box::new(move || {
         line.pass(data.as_bytes());
     })
+}
+
+/// The events of a block of json-file records, each with the time and the identity of its line.
+fn events_of(data: &str) -> Vec<Event> {
+    Line::new(plan(""), encoder()).events(data.as_bytes())
 }
 
 fn encoder() -> Encoder {

@@ -14,7 +14,7 @@ use super::State;
 use super::flow::{Counts, Watched, rounded};
 use super::machine;
 use crate::clock;
-use crate::disk_queue::{Gauge, Settings};
+use crate::disk_queue::{Gauge, Meter, Settings};
 use crate::stats::containers::{Backlog, ContainerStats};
 use crate::stats::dead_letters::DeadLetterMeter;
 use crate::stats::delivery::Delivery;
@@ -173,7 +173,28 @@ fn disk_queue(disk: &Gauge) -> Value {
         "queue_size_in_bytes": bytes,
         "max_queue_size_in_bytes": limits.bytes,
         "lost_events": read(&disk.lost),
+        "compression": compression(disk),
     })
+}
+
+/// What compressing brings and costs, as Logstash shows it: bytes that came out for each that went in, and seconds of work for each second.
+fn compression(disk: &Gauge) -> Value {
+    let (goal, lived) = (disk.settings.compression, disk.since.elapsed().as_secs_f64());
+    let direction = |meter: &Meter| {
+        let spend = meter.time().as_secs_f64() / lived.max(1e-9);
+        json!({ "ratio": { "lifetime": meter.ratio().map(four_digits) }, "spend": { "lifetime": four_digits(spend) } })
+    };
+    let mut shown = json!({ "decode": direction(&disk.decoded) });
+    if goal.is_on() {
+        shown["encode"] = direction(&disk.encoded);
+        shown["encode"]["goal"] = goal.name().into();
+    }
+    shown
+}
+
+/// A number to its fourth digit that is not a leading zero.
+fn four_digits(number: f64) -> f64 {
+    format!("{number:.3e}").parse().unwrap_or(number)
 }
 
 /// Events of a batch.
@@ -312,6 +333,7 @@ mod tests {
 
     use super::super::testing::state;
     use super::*;
+    use crate::disk_queue::Compression;
 
     /// The names of an object's members, sorted.
     fn names(value: &Value) -> Vec<&str> {
@@ -337,6 +359,7 @@ mod tests {
         let shown = disk_queue(&gauge);
         let expected = [
             "capacity",
+            "compression",
             "data",
             "events",
             "events_count",
@@ -354,6 +377,30 @@ mod tests {
         assert_eq!(names(&shown["data"]), ["free_space_in_bytes", "path", "storage_type"]);
         assert!(shown["data"]["free_space_in_bytes"].as_u64() > Some(0), "{shown}");
         assert!(shown["data"]["storage_type"].as_str().is_some_and(|kind| !kind.is_empty()), "{shown}");
+    }
+
+    #[test]
+    fn compression_is_shown_as_logstash_does() {
+        let mut gauge = super::super::testing::disk(std::path::Path::new("/queue"));
+        let lifetime = |shown: &Value, ratio: Option<f64>| {
+            assert_eq!(shown["ratio"], json!({ "lifetime": ratio }));
+            assert!(shown["spend"]["lifetime"].as_f64().is_some_and(|spend| spend >= 0.0), "{shown}");
+        };
+        let shown = disk_queue(&gauge)["compression"].take();
+        assert_eq!((names(&shown), &shown["encode"]["goal"]), (vec!["decode", "encode"], &json!("speed")));
+        lifetime(&shown["encode"], None);
+        lifetime(&shown["decode"], None);
+        gauge.encoded.add(3000, 1000, std::time::Duration::from_secs(60));
+        let shown = compression(&gauge);
+        lifetime(&shown["encode"], Some(0.3333));
+        assert!(shown["encode"]["spend"]["lifetime"].as_f64() > Some(0.0), "{shown}");
+        gauge.settings.compression = Compression::None;
+        assert_eq!(names(&compression(&gauge)), ["decode"]);
+    }
+
+    #[test]
+    fn digits_are_counted_from_the_first_that_is_not_zero() {
+        assert_eq!([0.0, 1.0 / 3.0, 2.0 / 300_000.0, 1234.56].map(four_digits), [0.0, 0.3333, 0.000_006_667, 1235.0]);
     }
 
     #[test]

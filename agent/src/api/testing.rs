@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::node::Node;
 use super::query::Query;
 use super::{Asked, History, State, answer};
-use crate::disk_queue::{Gauge, Limits, Settings};
+use crate::disk_queue::{Compression, Gauge, Limits, Settings};
 use crate::line::Named;
 use crate::settings::api::ApiSettings;
 use crate::settings::{PipelineSettings, PipelineText, Written};
@@ -94,8 +94,8 @@ fn pipeline(stats: &Stats, disk: Option<Arc<Gauge>>) -> PipelineStats {
 /// A queue on disk that holds something.
 pub(crate) fn disk(folder: &Path) -> Gauge {
     let limits = Limits { page: 10, bytes: 100, events: 5, acks: 0, writes: 0, interval: None };
-    let settings = Settings { folder: folder.to_owned(), limits, drain: false };
-    Gauge { settings, events: 3.into(), bytes: 42.into(), lost: 1.into() }
+    let settings = Settings { folder: folder.to_owned(), limits, compression: Compression::Speed, drain: false };
+    Gauge { events: 3.into(), bytes: 42.into(), lost: 1.into(), ..Gauge::new(settings) }
 }
 
 /// The status of the answer to somebody from another host who has not logged in.

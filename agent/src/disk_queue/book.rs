@@ -124,6 +124,11 @@ impl Book {
         self.state().written
     }
 
+    /// What is shown of the queue, and its settings.
+    pub(super) fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+
     /// Where the queue is, for messages.
     pub(super) fn place(&self) -> String {
         self.gauge.settings.folder.display().to_string()

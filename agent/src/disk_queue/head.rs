@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::book::{Behind, Book};
 use super::checkpoint::Place;
+use super::deflate::Inflater;
 use super::page::{Frames, HEADER, Next, PageId};
 use super::recovery::page_name;
 
@@ -21,6 +22,7 @@ pub(super) struct Head {
     place: Place,
     /// The page of the place, when it is open.
     open: Option<Open>,
+    inflater: Inflater,
 }
 
 struct Open {
@@ -50,7 +52,8 @@ impl Head {
     /// Begins behind what is safe.
     pub(super) fn new(book: Arc<Book>) -> Self {
         let place = book.safe();
-        Self { book, place, open: None }
+        let inflater = Inflater::new(&book.gauge().decoded);
+        Self { book, place, open: None, inflater }
     }
 
     /// The next frame, waited for where `wait` says so; nothing when there is none and none will come. What can't be read is passed over, and told.
@@ -75,14 +78,15 @@ impl Head {
 
     /// The frame at the place; nothing when there is something else.
     fn read(&mut self, end: u64) -> io::Result<Option<Taken>> {
-        let Self { book, place, open } = self;
+        let Self { book, place, open, inflater } = self;
         let open = match open {
             Some(open) => open,
             none => none.insert(Open::new(book, *place)?),
         };
         let Open { id, first, frames } = open;
         let Next::Frame(frame) = frames.next(end)? else { return Ok(None) };
-        let (source, events, packed) = (frame.source, frame.events, frame.packed.to_vec());
+        let (source, events) = (frame.source, frame.events);
+        let Some(packed) = inflater.packed(frame.body) else { return Ok(None) };
         let before = place.events.saturating_sub(*first);
         place.offset = frames.offset();
         place.events += events as u64;

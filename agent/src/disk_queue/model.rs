@@ -1,7 +1,7 @@
 //! The queue on a disk that crashes: random work, cut off at every write, every sync and every other thing that it does to the disk.
 //!
 //! After each crash, with all of what was not synced left, or nothing, or some of it, the queue is opened again and held against what it had promised by
-//! then: nothing that an input has a receipt for is lost, nothing comes again that the last checkpoint has passed, the order is kept without a hole, ids are
+//! then, without compression and with it: nothing that an input has a receipt for is lost, nothing comes again that the last checkpoint has passed, the order is kept without a hole, ids are
 //! those that events had, and no two events ever have the same.
 
 use std::collections::HashMap;
@@ -14,8 +14,9 @@ use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use elkhound_pipeline::value::Value;
 
 use super::book::Book;
+use super::deflate::Compression;
 use super::head::{Head, Packed, Taken};
-use super::page::write_frame;
+use super::page::{Framer, HEADER, Header};
 use super::simulated::{Left, Simulated, next};
 use super::storage::Storage;
 use super::tail::{Appended, Room, Tail};
@@ -42,6 +43,7 @@ pub(super) struct Opened {
     pub(super) book: Arc<Book>,
     pub(super) tail: Tail,
     head: Head,
+    framer: Framer,
     /// What was handed out and not settled.
     out: Vec<u64>,
 }
@@ -49,24 +51,29 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens the queue that is on a disk.
     pub(super) fn new(disk: &Simulated, limits: Limits) -> Self {
-        let (recovered, medium) = recovery::open(disk, new_id()).unwrap();
-        let settings = Settings { folder: "queue".into(), limits, drain: false };
-        let gauge = Gauge { settings, events: Default::default(), bytes: Default::default(), lost: Default::default() };
+        Self::compressing(disk, limits, Compression::None)
+    }
+
+    /// Opens it to go on so.
+    pub(super) fn compressing(disk: &Simulated, limits: Limits, compression: Compression) -> Self {
+        let (recovered, medium) = recovery::open(disk, new_id(), compression).unwrap();
+        let settings = Settings { folder: "queue".into(), limits, compression, drain: false };
+        let gauge = Gauge::new(settings);
+        let framer = Framer::new(compression, &gauge.encoded);
         let page = recovered.pages.last().unwrap().number;
         let book = Arc::new(Book::new(Arc::new(disk.clone()), limits, recovered, Arc::new(gauge), None));
         let tail = Tail::new(Arc::clone(&book), medium, page, new_id);
         let head = Head::new(Arc::clone(&book));
-        Self { book, tail, head, out: Vec::new() }
+        Self { book, tail, head, framer, out: Vec::new() }
     }
 
     /// Appends events of these numbers; false when there is no room, or the disk did not take them.
     fn append(&mut self, numbers: std::ops::Range<i64>) -> bool {
         let (mut pack, mut frame) = (Pack::default(), Vec::new());
-        for number in numbers.clone() {
-            pack.push(&Event::new([("n".into(), number.into())].into_iter().collect()));
-        }
+        let large = self.book.gauge().settings.compression.is_on();
+        numbers.for_each(|number| pack.push(&event(number, large && number % 3 > 0)));
         let count = pack.events();
-        write_frame(7, count, &mut frame, |out| pack.write(out));
+        self.framer.write(7, count, &mut frame, |out| pack.write(out));
         matches!(self.tail.append(&frame, count, Room::Limited), Ok(Appended::Whole))
     }
 
@@ -82,6 +89,15 @@ impl Opened {
     pub(super) fn all(&mut self) -> Vec<(i64, String)> {
         std::iter::from_fn(|| self.take()).flatten().collect()
     }
+}
+
+/// An event of a number. A large one has a text that gets much shorter when it is deflated.
+fn event(number: i64, large: bool) -> Event {
+    let mut event = Event::new([("n".into(), number.into())].into_iter().collect());
+    if large {
+        event.set_field("text".into(), "x".repeat(1200).as_str().into());
+    }
+    event
 }
 
 fn events(taken: Taken, book: &Arc<Book>) -> Vec<(i64, String)> {
@@ -107,9 +123,9 @@ struct Work {
 }
 
 impl Work {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, compression: Compression) -> Self {
         let disk = Simulated::default();
-        let queue = Opened::new(&disk, LIMITS);
+        let queue = Opened::compressing(&disk, LIMITS, compression);
         let now = Promise { after: disk.done(), ..Promise::default() };
         Self { disk, queue, dice: next(seed), written: 0, now, promises: vec![now], ids: HashMap::new() }
     }
@@ -161,7 +177,8 @@ impl Work {
         let promise = self.promised(after);
         let about = format!("after {after}, {left:?} left, {promise:?}");
         let disk = self.disk.crashed(after, left);
-        let mut queue = Opened::new(&disk, Limits { bytes: 1 << 20, ..LIMITS });
+        let compression = self.queue.book.gauge().settings.compression;
+        let mut queue = Opened::compressing(&disk, Limits { bytes: 1 << 20, ..LIMITS }, compression);
         let back = queue.all();
         let numbers: Vec<i64> = back.iter().map(|(number, _)| *number).collect();
         let first = numbers.first().copied().unwrap_or(promise.synced.max(promise.settled));
@@ -171,7 +188,7 @@ impl Work {
         for (number, id) in &back {
             assert!(self.ids.get(number).is_none_or(|known| known == id), "{number} has another id {about}");
         }
-        // Its second life: what is new has ids that nothing else had, and all is there after another crash.
+        // Its second life: what is new has ids that nothing else had, and all is there after another crash, whatever is to be compressed then.
         assert!(queue.append(1000..1003) && queue.tail.sync().is_ok(), "{about}");
         let again = Opened::new(&disk.crashed(disk.done(), Left::Nothing), LIMITS).all();
         let seen: Vec<_> = again.iter().filter(|(number, _)| *number < 1000).cloned().collect();
@@ -188,9 +205,18 @@ impl Work {
 
 #[test]
 fn whatever_a_crash_leaves_the_promises_hold() {
+    hold_whatever_a_crash_leaves(Compression::None);
+}
+
+#[test]
+fn whatever_a_crash_leaves_the_promises_hold_with_compression() {
+    hold_whatever_a_crash_leaves(Compression::Speed);
+}
+
+fn hold_whatever_a_crash_leaves(compression: Compression) {
     let mut crashes = 0;
     for seed in 0..40 {
-        let mut work = Work::new(seed);
+        let mut work = Work::new(seed, compression);
         (0..120).for_each(|_| work.step());
         for after in work.promises[0].after..=work.disk.done() {
             for left in
@@ -254,4 +280,87 @@ fn damage_in_a_page_costs_the_rest_of_it_and_is_counted() {
     // What can't be read does not keep the queue from being emptied.
     std::mem::take(&mut queue.out).into_iter().for_each(|number| queue.book.settled(number));
     assert_eq!(queue.book.safe().events, 20);
+}
+
+/// The bytes of the pages behind their headers.
+fn bytes_of(disk: &Simulated, numbers: std::ops::Range<i64>, compression: Compression) -> usize {
+    let before = disk_size(disk);
+    let mut queue = Opened::compressing(disk, Limits { page: 1 << 20, bytes: 1 << 20, ..LIMITS }, compression);
+    let large = |number| event(number, true);
+    let (mut pack, mut frame) = (Pack::default(), Vec::new());
+    numbers.map(large).for_each(|event| pack.push(&event));
+    let count = pack.events();
+    queue.framer.write(7, count, &mut frame, |out| pack.write(out));
+    assert_eq!(queue.tail.append(&frame, count, Room::Limited).unwrap(), Appended::Whole);
+    disk_size(disk) - before - HEADER as usize
+}
+
+#[test]
+fn a_queue_is_read_whatever_its_compression_was_and_is() {
+    let disk = Simulated::default();
+    let modes = [Compression::None, Compression::Speed, Compression::Balanced, Compression::Size, Compression::None];
+    let sizes: Vec<usize> = (0..).zip(modes).map(|(at, mode)| bytes_of(&disk, 10 * at..10 * at + 10, mode)).collect();
+    assert!(sizes[1..4].iter().all(|size| size * 5 < sizes[0]) && sizes[4] == sizes[0], "{sizes:?}");
+    // What can't be deflated is in pages that an elkhound of before reads, too.
+    let deflatable = |page: usize| Header::decode(&disk.file(&format!("{page}.page"))).unwrap().deflatable;
+    assert_eq!((1..=5).map(deflatable).collect::<Vec<_>>(), [false, true, true, true, false]);
+    for mode in modes {
+        let back = Opened::compressing(&disk, LIMITS, mode).all();
+        assert_eq!(back.iter().map(|(number, _)| *number).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_limit_is_for_bytes_on_disk() {
+    let filled = |compression| {
+        let disk = Simulated::default();
+        let mut queue = Opened::compressing(&disk, LIMITS, compression);
+        // Beginning with a large one where it may be deflated.
+        let written = (0..).map(|at| 3 * at + 1).take_while(|at| queue.append(*at..at + 1)).count();
+        (written, disk_size(&disk))
+    };
+    let (raw, compressed) = (filled(Compression::None), filled(Compression::Size));
+    assert!((1000..=1500).contains(&raw.1) && (1000..=1500).contains(&compressed.1), "{raw:?} {compressed:?}");
+    // Their texts alone would take ten times the limit.
+    assert!(compressed.0 * 1200 > 5000, "{raw:?} {compressed:?}");
+}
+
+#[test]
+fn a_deflated_frame_that_is_none_is_damage_as_a_raw_one_is() {
+    for spoil in [spoil_body, spoil_length] {
+        let disk = Simulated::default();
+        let mut queue = Opened::compressing(&disk, LIMITS, Compression::Balanced);
+        (0..20).for_each(|number| assert!(queue.append(number..number + 1)));
+        spoil(&disk);
+        let next = queue.book.page(2).unwrap().first as i64;
+        let numbers: Vec<i64> = queue.all().iter().map(|(number, _)| *number).collect();
+        // Number 0 is a raw frame, number 1 the spoiled one.
+        assert_eq!(numbers, (0..1).chain(next..20).collect::<Vec<_>>());
+        assert_eq!(queue.book.all_lost() as i64, next - 1);
+    }
+}
+
+/// Where the second frame of the first page begins.
+fn second_frame(page: &[u8]) -> usize {
+    let length: &[u8; 4] = page[HEADER as usize..].first_chunk().unwrap();
+    HEADER as usize + 12 + u32::from_le_bytes(*length) as usize
+}
+
+/// Changes a deflated byte, so that the sum is wrong.
+fn spoil_body(disk: &Simulated) {
+    let at = second_frame(&disk.file("1.page")) as u64;
+    disk.open("1.page").unwrap().write_at(at + 12 + 8 + 4 + 3, b"\xff").unwrap();
+}
+
+/// Has the frame say that it was longer by one, under a sum that is right.
+fn spoil_length(disk: &Simulated) {
+    let page = disk.file("1.page");
+    let at = second_frame(&page);
+    let length: &[u8; 4] = page[at..].first_chunk().unwrap();
+    let mut frame = page[at..at + 12 + u32::from_le_bytes(*length) as usize].to_vec();
+    frame[20] += 1;
+    let mut sum = flate2::Crc::new();
+    [&frame[..8], &frame[12..]].iter().for_each(|part| sum.update(part));
+    frame[8..12].copy_from_slice(&sum.sum().to_le_bytes());
+    disk.open("1.page").unwrap().write_at(at as u64, &frame).unwrap();
 }

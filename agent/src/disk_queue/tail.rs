@@ -46,11 +46,6 @@ impl Tail {
         Self { book, medium, new_id, page, offset: HEADER, synced: HEADER, unsynced: Vec::new(), failed: false }
     }
 
-    /// Bytes that are not safe yet.
-    pub(super) fn unsynced(&self) -> usize {
-        self.unsynced.len()
-    }
-
     /// Writes a frame of so many events. A page that is full is synced and the next one begun.
     ///
     /// # Errors
@@ -91,7 +86,8 @@ impl Tail {
 
     fn roll(&mut self) -> io::Result<()> {
         self.sync()?;
-        let header = Header { id: (self.new_id)(), first: self.book.written() };
+        let deflatable = self.book.gauge().settings.compression.is_on();
+        let header = Header { id: (self.new_id)(), first: self.book.written(), deflatable };
         let (page, medium) = recovery::begin(&*self.book.storage, self.page + 1, header)?;
         (self.page, self.medium) = (page.number, medium);
         (self.offset, self.synced) = (HEADER, HEADER);

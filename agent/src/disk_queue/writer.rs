@@ -13,7 +13,7 @@ use elkhound_pipeline::plan::{Fate, Plan};
 use tracing::warn;
 
 use super::book::Book;
-use super::page::write_frame;
+use super::page::Framer;
 use super::tail::{Appended, Room, Tail};
 use crate::limit::Limit;
 
@@ -35,19 +35,24 @@ pub(super) struct Writer {
     push: fn(&mut Pack, &Event),
     /// Says what becomes of events on which that panics.
     plan: Arc<Plan>,
+    framer: Framer,
     frame: Vec<u8>,
     events: Vec<Event>,
     /// The receipts of what is being packed...
     packing: Vec<Receipt>,
-    /// ...and of what is written and not safe yet, with the number of its events and the time since when there is any.
+    /// ...and of what is written and not safe yet, with the number of its events, their bytes, and the time since when there is any.
     written: Vec<Receipt>,
     unsafe_events: u64,
+    /// What its events took before they were deflated: it is by that, that inputs were charged for them.
+    unsafe_bytes: usize,
     since: Option<Instant>,
 }
 
 impl Writer {
     /// Takes what comes through `lane` and writes it to `tail`. What can't be packed goes where `plan` says.
     pub(super) fn new(lane: Lane, tail: Tail, book: Arc<Book>, sync_bytes: usize, plan: Arc<Plan>) -> Self {
+        let gauge = book.gauge();
+        let framer = Framer::new(gauge.settings.compression, &gauge.encoded);
         Self {
             lane,
             tail,
@@ -56,11 +61,13 @@ impl Writer {
             pack: Pack::default(),
             push: Pack::push,
             plan,
+            framer,
             frame: Vec::new(),
             events: Vec::new(),
             packing: Vec::new(),
             written: Vec::new(),
             unsafe_events: 0,
+            unsafe_bytes: 0,
             since: None,
         }
     }
@@ -121,9 +128,9 @@ impl Writer {
 
     /// Writes what is packed, for as long as it takes.
     fn write(&mut self, source: u64) {
-        let count = self.pack.events();
+        let (count, bytes) = (self.pack.events(), self.pack.bytes());
         self.frame.clear();
-        write_frame(source, count, &mut self.frame, |out| self.pack.write(out));
+        self.framer.write(source, count, &mut self.frame, |out| self.pack.write(out));
         loop {
             let room = if self.book.is_given_up() { Room::Any } else { Room::Limited };
             match self.tail.append(&self.frame, count, room) {
@@ -146,6 +153,7 @@ impl Writer {
         }
         self.written.append(&mut self.packing);
         self.unsafe_events += count as u64;
+        self.unsafe_bytes += bytes;
         self.since.get_or_insert_with(Instant::now);
     }
 
@@ -154,7 +162,7 @@ impl Writer {
         let Some(since) = self.since else { return false };
         (limits.writes > 0 && self.unsafe_events >= limits.writes)
             || limits.interval.is_some_and(|interval| since.elapsed() >= interval)
-            || self.tail.unsynced() >= self.sync_bytes
+            || self.unsafe_bytes >= self.sync_bytes
     }
 
     /// Makes safe what was written, and lets the inputs know.
@@ -168,7 +176,7 @@ impl Writer {
             }
         }
         self.written.drain(..).for_each(Receipt::acknowledge);
-        (self.unsafe_events, self.since) = (0, None);
+        (self.unsafe_events, self.unsafe_bytes, self.since) = (0, 0, None);
     }
 
     fn tell_full(&self) {
@@ -212,9 +220,12 @@ mod tests {
     use elkhound_pipeline::plan::SetAside;
 
     use super::*;
-    use crate::disk_queue::Limits;
     use crate::disk_queue::model::Opened;
     use crate::disk_queue::simulated::Simulated;
+    use crate::disk_queue::{Compression, Limits};
+
+    /// So much is synced at the latest.
+    const SYNC_BYTES: usize = 1 << 20;
 
     /// What became of chunks: their number, and whether they are safe.
     #[derive(Default)]
@@ -252,15 +263,23 @@ mod tests {
 
         /// One that panics on an event with the number 13, of which this becomes.
         fn touchy(limits: Limits, fate: Fate) -> Self {
+            Self::of(limits, Compression::None, fate)
+        }
+
+        fn compressing(limits: Limits) -> Self {
+            Self::of(limits, Compression::Speed, Fate::Kept)
+        }
+
+        fn of(limits: Limits, compression: Compression, fate: Fate) -> Self {
             let disk = Simulated::default();
-            let Opened { book, tail, .. } = Opened::new(&disk, limits);
+            let Opened { book, tail, .. } = Opened::compressing(&disk, limits, compression);
             let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
             let set_aside: SetAside = Box::new(move |culprit, event| {
                 assert_eq!((culprit.kind, event.field("n")), ("queue", Some(&13.into())));
                 fate
             });
             let plan = Arc::new(Plan::passing(Arc::default(), Box::new(|_| {}), Some(set_aside)));
-            let mut writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), 1 << 20, plan);
+            let mut writer = Writer::new(lanes.remove(0), tail, Arc::clone(&book), SYNC_BYTES, plan);
             writer.push = |pack, event| {
                 pack.push(event);
                 assert_ne!(event.field("n"), Some(&13.into()), "as the test wants it");
@@ -283,6 +302,14 @@ mod tests {
             };
             let events: Vec<Event> = numbers.iter().map(event).collect();
             self.queue.as_ref().unwrap().send_blocking(7, Box::new(events)).unwrap();
+        }
+
+        /// Sends an event with a text and a receipt of this number.
+        fn send_text(&self, number: u64, text: &str) {
+            let mut event = Event::default();
+            event.set_field("text".into(), text.into());
+            event.set_origin(None, Some(Receipt::open(Arc::clone(&self.source) as _, number, None)));
+            self.queue.as_ref().unwrap().send_blocking(7, Box::new(vec![event])).unwrap();
         }
 
         /// Lets the writer do what it has.
@@ -343,6 +370,16 @@ mod tests {
         let running = Running::new(Limits { interval: Some(Duration::from_millis(5)), ..LIMITS });
         running.send(1);
         running.settle(|running| running.source.heard() == [(1, true)]);
+    }
+
+    #[test]
+    fn what_is_not_safe_is_bounded_by_what_it_was_before_it_was_deflated() {
+        let running = Running::compressing(LIMITS);
+        // More than the bytes after which is synced, and a small part of them on disk: nothing else would bring receipts.
+        let text = "x".repeat(SYNC_BYTES);
+        running.send_text(1, &text);
+        running.settle(|running| running.source.heard() == [(1, true)]);
+        assert!(running.disk.file("1.page").len() * 100 < SYNC_BYTES);
     }
 
     #[test]

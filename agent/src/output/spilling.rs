@@ -205,7 +205,7 @@ mod tests {
 
     use super::super::testing::{Gate, event};
     use super::*;
-    use crate::disk_queue::Limits;
+    use crate::disk_queue::{Compression, Limits};
     use crate::scratch::Folder;
 
     #[derive(Default)]
@@ -229,7 +229,7 @@ mod tests {
         let limits =
             Limits { page: bytes / 4, bytes, events: 0, acks: 1, writes: 1, interval: Some(Duration::from_millis(20)) };
         let (give_up, leave) = (CancellationToken::new(), gate.give_up.clone());
-        let queue = Settings { folder: folder.to_owned(), limits, drain: false };
+        let queue = Settings { folder: folder.to_owned(), limits, compression: Compression::None, drain: false };
         let name = "gate".to_owned();
         let ground = Ground { name, queue, round, runtime: Handle::current(), give_up: give_up.clone(), leave };
         let plan = Plan::passing(Arc::default(), Box::new(|_| {}), None);

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
-        let text = "pipeline.worker: 2\npipeline:\n  batch.size: none\nlog.level: ${NOT}\nzażółć: 1\nqueue.compression: speed\npath.data: [a]\n";
+        let text = "pipeline.worker: 2\npipeline:\n  batch.size: none\nlog.level: ${NOT}\nzażółć: 1\npipeline.separate_logs: true\npath.data: [a]\n";
         let expected = "\
 f.yml:1:1: error[unknown-setting]: there is no setting called `pipeline.worker`
   1 | pipeline.worker: 2
@@ -199,7 +199,7 @@ f.yml:5:1: error[unknown-setting]: there is no setting called `zażółć`
   5 | zażółć: 1
     | ^^^^^^
   help: `elkhound settings` lists all of them
-f.yml:6:20: warning[no-effect]: `queue.compression` is taken, but it has no effect yet
+f.yml:6:25: warning[no-effect]: `pipeline.separate_logs` is taken, but it has no effect yet
 f.yml:7:12: error[bad-setting]: `path.data` takes one value
   7 | path.data: [a]
     |            ^

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::table;
 use super::written::{Layers, Mistake, Origin};
-use crate::disk_queue::{self, Limits, Settings};
+use crate::disk_queue::{self, Compression, Limits, Settings};
 use crate::line::folder_name;
 
 /// The queue, unless it is to be in memory. Pages larger than the queue are a mistake, as in Logstash: no room could be made in it.
@@ -17,14 +17,16 @@ pub(super) fn read(layers: Layers<'_>, mistakes: &mut Vec<Mistake>) -> Option<Se
     }
     let limits = limits(layers);
     mistakes.extend(too_small(layers, &limits));
-    Some(Settings { folder, limits, drain: layers.is_on("queue.drain") })
+    let (compression, drain) = (compression(layers), layers.is_on("queue.drain"));
+    Some(Settings { folder, limits, compression, drain })
 }
 
 /// The queues of outputs that spill, each of which has a folder in this one. What the settings say of queues holds for each of them.
 pub(super) fn of_outputs(layers: Layers<'_>) -> Settings {
     // No pipeline is called so: dots of their names are written otherwise.
     let name = format!("{}.outputs", folder_name(layers.value("pipeline.id").unwrap_or_default()));
-    Settings { folder: folder(layers).join(name), limits: limits(layers), drain: false }
+    let folder = folder(layers).join(name);
+    Settings { folder, limits: limits(layers), compression: compression(layers), drain: false }
 }
 
 fn limits(layers: Layers<'_>) -> Limits {
@@ -39,6 +41,10 @@ fn limits(layers: Layers<'_>) -> Limits {
         writes: number("queue.checkpoint.writes"),
         interval: (interval > 0).then(|| Duration::from_millis(interval)),
     }
+}
+
+fn compression(layers: Layers<'_>) -> Compression {
+    Compression::named(layers.value("queue.compression").unwrap_or_default())
 }
 
 /// The folder of all queues.

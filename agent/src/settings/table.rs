@@ -257,7 +257,13 @@ pub(crate) const ROWS: &[Row] = &[
         "Events written to the queue on disk after which it is synced; 0 for any number",
         Works,
     ),
-    of_pipeline("queue.compression", Text, "none", "smaller pages", NotYet(&["none", "disabled"])),
+    of_pipeline(
+        "queue.compression",
+        OneOf(&["none", "speed", "balanced", "size", "disabled"]),
+        "none",
+        "What is written to the queue on disk is compressed for this: none, speed, balanced, size",
+        Works,
+    ),
     of_pipeline("queue.drain", Switch, "false", "Whether a stop waits until the queue on disk is empty", Works),
     of_pipeline("queue.max_bytes", Size, "1024mb", "How large the queue on disk may become; then inputs wait", Works),
     of_pipeline("queue.max_events", Number(0), "0", "The most events in the queue on disk; 0 for any number", Works),
@@ -459,8 +465,8 @@ mod tests {
     #[test]
     fn what_happens_anyway_needs_no_warning() {
         let vain = |name: &str, value: &str| find(name).and_then(|row| row.vain(value));
-        assert_eq!(vain("queue.compression", "none"), None);
-        assert_eq!(vain("queue.compression", "speed").as_deref(), Some("it has no effect yet"));
+        assert_eq!(vain("pipeline.separate_logs", "false"), None);
+        assert_eq!(vain("pipeline.separate_logs", "true").as_deref(), Some("it has no effect yet"));
         assert_eq!(vain("path.logs", "/x").as_deref(), Some("it has no effect: elkhound logs on standard error"));
     }
 }

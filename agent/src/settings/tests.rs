@@ -2,7 +2,7 @@
 use elkhound_config::env::Lookup;
 
 use super::*;
-use crate::disk_queue::Limits;
+use crate::disk_queue::{Compression, Limits};
 use crate::scratch::Folder;
 use crate::settings::table;
 
@@ -107,7 +107,7 @@ fn each_pipeline_has_settings_of_its_own_above_the_common_ones() {
 
 #[test]
 fn a_queue_on_disk_has_a_folder_and_limits_of_its_pipeline() {
-    let list = "- pipeline.id: a/b\n  config.string: a\n  queue: { type: persisted, max_bytes: 2gb, checkpoint: { acks: 0, interval: 0 } }\n- pipeline.id: c\n  config.string: c\n";
+    let list = "- pipeline.id: a/b\n  config.string: a\n  queue: { type: persisted, max_bytes: 2gb, compression: balanced, checkpoint: { acks: 0, interval: 0 } }\n- pipeline.id: c\n  config.string: c\n";
     let folder =
         folder("queues", &[("pipelines.yml", list), ("elkhound.yml", "path.data: /data\nqueue.drain: true\n")]);
     let path = folder.0.to_string_lossy().into_owned();
@@ -115,7 +115,12 @@ fn a_queue_on_disk_has_a_folder_and_limits_of_its_pipeline() {
     let settings = several.meant();
     let queue = settings.pipelines[0].queue.clone().unwrap();
     let limits = Limits { page: 64 << 20, bytes: 2 << 30, events: 0, acks: 0, writes: 1024, interval: None };
-    let expected = disk_queue::Settings { folder: "/data/queue/a%2fb".into(), limits, drain: true };
+    let expected = disk_queue::Settings {
+        folder: "/data/queue/a%2fb".into(),
+        limits,
+        compression: Compression::Balanced,
+        drain: true,
+    };
     assert_eq!((queue, settings.pipelines[1].queue.clone()), (expected, None));
     assert_eq!(complaints(&several), "");
 }
@@ -137,6 +142,8 @@ fn mistakes_name_the_flag_and_the_remedy() {
     assert_eq!(mistakes(&[]), expected);
     let expected = "elkhound: `--log.level loud`: it takes error, warn, info, debug, trace or fatal\n";
     assert_eq!(mistakes(&[("log.level", "loud"), text]), expected);
+    let expected = "elkhound: `--queue.compression zstd`: it takes none, speed, balanced, size or disabled\n";
+    assert_eq!(mistakes(&[("queue.compression", "zstd"), text]), expected);
     let expected = "elkhound: `--path.settings /nowhere/at/all`: there is no such folder\n";
     assert_eq!(mistakes(&[("path.settings", "/nowhere/at/all"), text]), expected);
     let expected = "elkhound: `-f x` and `-e input {}` exclude each other\n";

@@ -5,6 +5,7 @@
 #[path = "../../../src/disk_queue"]
 pub(crate) mod disk_queue {
     pub(crate) mod checkpoint;
+    pub(crate) mod deflate;
     pub(crate) mod memory;
     pub(crate) mod page;
     pub(crate) mod storage;
