@@ -6,7 +6,7 @@ RIG := tests/rig
 STATIC := $(shell uname -m)-unknown-linux-gnu
 STATIC_BINARY = $${CARGO_TARGET_DIR:-target}/$(STATIC)/release/elkhound
 
-.PHONY: help build static image deb test test-quick versions try bench guard fuzz soak compare compare-api scale many rotation short-lived ids lint rig-up rig-down toolchain
+.PHONY: help build static image deb test test-quick versions try bench guard queue fuzz soak compare compare-api scale many rotation short-lived ids lint rig-up rig-down toolchain
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ bench: toolchain ## measure the hot paths
 
 guard: toolchain ## count the instructions of the hot paths and hold them against benches/guard.tsv
 	benches/guard
+
+queue: toolchain ## measure what compressing the queue on disk brings and costs in CPU time
+	cargo run --release -q -p elkhound --example bench-queue
 
 fuzz: toolchain ## throw odd texts at every parser; SECONDS_EACH=600 for longer than a minute each
 	tests/fuzz $(or $(SECONDS_EACH),60)
