@@ -30,6 +30,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("make compare", "measures for ten minutes and needs a machine of its own"),
     ("make deb", "a release build; its script is run by the test of the package"),
     ("make image", "a release build; its script is run by the tests of the Swarm"),
+    ("make queue", "measures, and builds the benches for it"),
     ("make scale", "measures for minutes"),
     ("make small", "measures for minutes"),
     ("make soak", "runs for an hour"),
