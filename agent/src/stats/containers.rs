@@ -56,7 +56,7 @@ impl Containers {
     }
 
     /// Counts a container that was removed before its log had been read to the end.
-    pub(crate) fn is_unread(&self) {
+    pub(crate) fn count_unread(&self) {
         add(&self.unread, 1);
     }
 

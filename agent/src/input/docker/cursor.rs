@@ -82,7 +82,7 @@ impl Cursors {
     /// Counts a container that was removed before its log had been read to the end.
     pub(crate) fn count_unread(&self) {
         if let Some(containers) = &self.containers {
-            containers.is_unread();
+            containers.count_unread();
         }
     }
 

@@ -233,8 +233,9 @@ impl Follower {
 
     /// The container does not exist any more. Nobody can tell whether its last start has written anything that was not read.
     fn gone(&self) {
-        if self.signals.borrow().starts > self.finished {
-            self.ledger.unread();
+        // That a log can't be read at all was said already.
+        if !self.unreadable && self.signals.borrow().starts > self.finished {
+            self.ledger.count_unread();
             warn!(
                 container = self.container.name,
                 "the container was removed before its log had been read to the end, so lines may be missing; mount /var/lib/docker/containers read-only, from whose files all is read"

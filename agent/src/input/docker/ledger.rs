@@ -97,8 +97,8 @@ impl ContainerLedger {
         self.state().window.safe()
     }
 
-    /// The container was removed before its log had been read to the end.
-    pub(crate) fn unread(&self) {
+    /// Counts the container as one that was removed before its log had been read to the end.
+    pub(crate) fn count_unread(&self) {
         self.cursors.count_unread();
     }
 

@@ -41,6 +41,8 @@ struct Model {
     line: Notify,
     /// Whoever has followed the log from its beginning was the last one: container and log are gone then.
     vanishes: bool,
+    /// Its log driver keeps nothing.
+    unreadable: bool,
     /// The container has died.
     dead: tokio_util::sync::CancellationToken,
 }
@@ -75,6 +77,12 @@ impl Model {
             if stream.read_line(&mut head).await.unwrap_or_default() == 0 {
                 return;
             }
+        }
+        if self.unreadable && head.contains("/logs?") {
+            self.note("refused".into());
+            let none = "HTTP/1.1 501 Not Implemented\r\nContent-Length: 2\r\n\r\n{}";
+            let _ = stream.write_all(none.as_bytes()).await;
+            return;
         }
         let query = head.split([' ', '?']).nth(2).unwrap_or_default().to_owned();
         let asked = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -176,6 +184,7 @@ struct Work {
     lane: Lane,
     lines: Vec<String>,
     containers: Arc<Containers>,
+    signals: &'static watch::Sender<Signals>,
 }
 
 impl Work {
@@ -235,7 +244,14 @@ impl Work {
             finished: 0,
             early,
         };
-        Self { follower: tokio::spawn(follower.run()), stop, lane: lanes.remove(0), lines: Vec::new(), containers }
+        Self {
+            follower: tokio::spawn(follower.run()),
+            stop,
+            lane: lanes.remove(0),
+            lines: Vec::new(),
+            containers,
+            signals,
+        }
     }
 
     fn take(&mut self) {
@@ -403,4 +419,18 @@ async fn a_container_that_is_removed_before_its_log_was_read_is_counted() {
     let engine = model.serve("1.41").await;
     model.dead.cancel();
     assert_eq!(Work::with_options(engine, 0, rotated(), None).gone().await, (Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn a_container_whose_log_can_never_be_read_is_not_counted_when_it_is_removed() {
+    let model = Arc::new(Model { unreadable: true, ..Model::default() });
+    let work = Work::with_options(model.serve("1.41").await, 0, Default::default(), None);
+    let refused = async {
+        while model.seen().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, refused).await.unwrap();
+    work.signals.send_modify(|signals| signals.destroyed = true);
+    assert_eq!(work.gone().await, (Vec::new(), 0));
 }
