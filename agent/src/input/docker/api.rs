@@ -27,6 +27,8 @@ use tokio::time::timeout;
 
 mod address;
 mod events;
+#[cfg(test)]
+pub(crate) mod fake;
 mod stream;
 mod tls;
 

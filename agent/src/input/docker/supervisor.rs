@@ -450,32 +450,22 @@ async fn find_own(engine: &Engine) -> Own {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
     use super::*;
+    use crate::input::docker::api::fake::answering;
 
     /// An engine that answers 404 so many times before it describes a container.
     async fn engine(unknown: usize) -> Engine {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = Some(format!("tcp://{}", listener.local_addr().unwrap()));
-        tokio::spawn(async move {
-            let mut asked = 0;
-            loop {
-                let (mut stream, mut head) = (listener.accept().await.unwrap().0, [0; 4096]);
-                let length = stream.read(&mut head).await.unwrap();
-                let (status, body) = match head[..length].starts_with(b"GET /_ping") {
-                    true => (200, "OK"),
-                    false if asked < unknown => (404, r#"{"message":"No such container: ab"}"#),
-                    false => (200, r#"{"Id":"ab","Name":"/web"}"#),
-                };
-                asked += usize::from(body != "OK");
-                let kind = "Api-Version: 1.41\r\nContent-Type: application/json";
-                let answer = format!("HTTP/1.1 {status} \r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Engine::connect(&Environment { host, ..Environment::default() }).await.unwrap()
+        let mut asked = 0;
+        answering(move || {
+            let (status, body) = match asked < unknown {
+                true => (404, r#"{"message":"No such container: ab"}"#),
+                false => (200, r#"{"Id":"ab","Name":"/web"}"#),
+            };
+            asked += 1;
+            let kind = "Content-Type: application/json";
+            format!("HTTP/1.1 {status} \r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        })
+        .await
     }
 
     #[tokio::test]

@@ -75,11 +75,8 @@ async fn open(engine: &Engine, id: &str) -> Option<ByteStream> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
     use super::*;
-    use crate::input::docker::api::Environment;
+    use crate::input::docker::api::fake::answering;
 
     const NOTHING: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
     const FIRST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst";
@@ -87,21 +84,8 @@ mod tests {
 
     /// An engine that gives these answers to those who ask for a log, one after the other.
     async fn engine(answers: &'static [&'static str]) -> Engine {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = Some(format!("tcp://{}", listener.local_addr().unwrap()));
-        tokio::spawn(async move {
-            let mut answers = answers.iter();
-            loop {
-                let (mut stream, mut head) = (listener.accept().await.unwrap().0, [0; 4096]);
-                let length = stream.read(&mut head).await.unwrap();
-                let answer = match head[..length].starts_with(b"GET /_ping") {
-                    true => "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK",
-                    false => answers.next().expect("nobody asks again"),
-                };
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Engine::connect(&Environment { host, ..Environment::default() }).await.unwrap()
+        let mut answers = answers.iter();
+        answering(move || (*answers.next().expect("nobody asks again")).to_owned()).await
     }
 
     async fn opened(answers: &'static [&'static str]) -> Option<String> {
