@@ -148,6 +148,15 @@ impl Swarm {
         }
     }
 
+    /// The one container that a service has on this node. While tasks are replaced there may be two for a moment, or none.
+    fn container_of(&self, service: &str) -> String {
+        let filter = format!("name={service}");
+        eventually("one container of a service", SETTLED, || {
+            let running = output_of(&mut self.node.engine.docker(&["ps", "--quiet", "--filter", &filter]));
+            if running.lines().count() == 1 { Ok(running) } else { Err(format!("{running}, {}", self.tasks())) }
+        })
+    }
+
     /// What the Swarm says of the agent's tasks.
     fn tasks(&self) -> String {
         let arguments = ["service", "ps", "--no-trunc", "--format", "{{.CurrentState}} {{.Error}}", "log_elkhound"];
@@ -258,8 +267,7 @@ impl<'a> Proxied<'a> {
 
     /// The agent has asked for each kind of request that the proxy lets pass and for nothing else, and has no other way to the engine.
     fn assert_least(&self) {
-        let names = output_of(&mut self.0.node.engine.docker(&["ps", "--quiet", "--filter", "name=log_docker"]));
-        let said = self.0.node.engine.lines(&names);
+        let said = self.0.node.engine.lines(&self.0.container_of("log_docker"));
         let allowed = allowed();
         let blocked = |line: &&String| !line.strip_prefix("GET ").is_some_and(|path| allowed.is_match(path));
         let refused: Vec<&String> = said.iter().filter(blocked).collect();
@@ -273,7 +281,7 @@ impl<'a> Proxied<'a> {
             "what it does not ask for, it needs no right for"
         );
         let format = "{{range .Mounts}}{{.Source}}:{{.Destination}}{{println}}{{end}}";
-        let agent = output_of(&mut self.0.node.engine.docker(&["ps", "--quiet", "--filter", "name=log_elkhound"]));
+        let agent = self.0.container_of("log_elkhound");
         let mounts = output_of(&mut self.0.node.engine.docker(&["inspect", "--format", format, &agent]));
         let socket = self.0.node.engine.socket().display().to_string();
         assert!(mounts.contains("/dev/null:/var/run/docker.sock") && !mounts.contains(&socket), "{mounts}");
