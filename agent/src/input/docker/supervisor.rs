@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -143,6 +143,8 @@ enum Ending {
 /// A container that has, or had, a follower.
 struct Known {
     signals: watch::Sender<Signals>,
+    /// Its follower.
+    task: task::Id,
     /// Its follower has ended: it is left out, or gone.
     done: bool,
 }
@@ -265,23 +267,28 @@ impl Supervisor {
             return;
         }
         let (sender, signals) = watch::channel(Signals::default());
-        self.known.insert(id.to_owned(), Known { signals: sender, done: false });
         let shared = Arc::clone(&self.shared);
         let early = if is_new { session.ask_early(id, &shared.places) } else { None };
-        let (session, own, id) = (session.clone(), self.own.clone(), id.to_owned());
+        let (session, own, followed) = (session.clone(), self.own.clone(), id.to_owned());
         let born = Born { start, early };
-        self.running.spawn(async move {
-            let ending = follow(&shared, session, &own, id.clone(), signals, born).await;
-            (id, ending)
+        let follower = self.running.spawn(async move {
+            let ending = follow(&shared, session, &own, followed.clone(), signals, born).await;
+            (followed, ending)
         });
+        self.known.insert(id.to_owned(), Known { signals: sender, task: follower.id(), done: false });
     }
 
-    fn ended(&mut self, ended: Result<(String, Ending), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(String, Ending), task::JoinError>) {
         match ended {
             Ok((id, Ending::Done)) => self.done(&id),
             Ok((id, Ending::Unknown)) => drop(self.known.remove(&id)),
+            // The next list takes it up again, behind its cursor.
             Err(error) => {
-                warn!(reason = %error, "following a container ended by a panic, which is a defect of elkhound");
+                self.known.retain(|_, known| known.task != error.id());
+                warn!(
+                    reason = %error,
+                    "following a container ended by a panic, which is a defect of elkhound; it is read again within a minute"
+                );
             }
         }
     }
@@ -450,6 +457,12 @@ async fn find_own(engine: &Engine) -> Own {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use elkhound_pipeline::flow::budget::Budget;
+    use elkhound_pipeline::flow::queue;
+
     use super::*;
     use crate::input::docker::api::fake::answering;
 
@@ -479,5 +492,48 @@ mod tests {
     async fn a_container_that_stays_unknown_is_gone() {
         let stop = CancellationToken::new();
         assert!(inspect(&engine(usize::MAX).await, "ab", &stop).await.is_none());
+    }
+
+    /// A supervisor whose followers begin by describing their container so.
+    fn supervisor(describe: Describe) -> Supervisor {
+        let cursors = Cursors::open(Path::new("/nowhere/elkhound.cursors")).unwrap().0;
+        Supervisor::new(Shared {
+            environment: Environment::default(),
+            describe,
+            limit: 1 << 20,
+            strip_ansi: false,
+            rate_limit: 0,
+            hints: false,
+            start: Start::Beginning,
+            wanted: Wanted::default(),
+            cursors: Arc::new(cursors),
+            files: None,
+            turns: super::super::follow::turns(),
+            places: super::super::follow::early::places(),
+            queue: queue::queue(1, queue::Order::Free, Budget::new(1 << 20)).0,
+            stop: CancellationToken::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_container_whose_follower_panics_is_taken_up_by_the_next_list() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&begun);
+        let mut supervisor = supervisor(Arc::new(move |_, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            panic!("a defect")
+        }));
+        let other = supervisor.running.spawn(pending()).id();
+        let signals = watch::channel(Signals::default()).0;
+        supervisor.known.insert("cd".to_owned(), Known { signals, task: other, done: false });
+        let session = Session { engine: engine(0).await, host: Arc::default(), files: false };
+        let list = ["ab", "cd"].map(|id| Listed { id: id.to_owned(), running: true });
+        for times in 1..=2 {
+            supervisor.reconcile(&session, &list);
+            let ended = supervisor.running.join_next().await.unwrap();
+            supervisor.ended(ended);
+            assert_eq!(begun.load(Ordering::Relaxed), times);
+            assert_eq!(supervisor.known.keys().collect::<Vec<_>>(), ["cd"]);
+        }
     }
 }
