@@ -42,6 +42,7 @@ const METRICS: &[Row] = &[
     ("elkhound_container_last_line_timestamp_seconds", Gauge, "Time of a container's last line."),
     ("elkhound_container_lines_total", Counter, "Lines of a container."),
     ("elkhound_container_suppressed_lines_total", Counter, "Lines that were left out because there were too many."),
+    ("elkhound_container_truncated_lines_total", Counter, "Lines that were longer than `max_line_bytes` and were cut."),
     (
         "elkhound_container_unreadable_records_total",
         Counter,
@@ -212,6 +213,7 @@ fn of_container(container: &ContainerStats, labels: &Labels, now: Timestamp, sam
     samples.count("elkhound_container_backlog_bytes", &labels, read(&container.left));
     samples.count("elkhound_container_gaps_total", &labels, read(&container.gaps));
     samples.count("elkhound_container_suppressed_lines_total", &labels, read(&container.suppressed));
+    samples.count("elkhound_container_truncated_lines_total", &labels, read(&container.truncated));
     samples.count("elkhound_container_unreadable_records_total", &labels, read(&container.unreadable));
     samples.add("elkhound_container_lag_seconds", &labels, container.lag() as f64 / 1e9);
     samples.add("elkhound_container_cursor_age_seconds", &labels, container.cursor_age(now) as f64 / 1e9);
@@ -346,6 +348,7 @@ mod tests {
             last: Some(1_500_000_000),
             gap: false,
             suppressed: 0,
+            truncated: 7,
             show: &Vec::new,
         };
         container.hand_on(&batch);
@@ -361,8 +364,11 @@ mod tests {
         for (name, _, _) in METRICS {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
         }
-        let sample = r#"elkhound_container_lines_total{pipeline="main",container="a\"b\\c\nd",container_id="0123456789ab",service=""} 1"#;
-        assert!(text.lines().any(|line| line == sample), "{text}");
+        let labels = r#"{pipeline="main",container="a\"b\\c\nd",container_id="0123456789ab",service=""}"#;
+        for (name, count) in [("lines", 1), ("truncated_lines", 7)] {
+            let sample = format!("elkhound_container_{name}_total{labels} {count}");
+            assert!(text.lines().any(|line| line == sample), "{sample} is missing in\n{text}");
+        }
         assert!(text.lines().any(|line| line == "elkhound_ready 1"), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').unwrap();

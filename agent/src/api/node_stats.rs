@@ -247,6 +247,7 @@ fn container(container: &ContainerStats, now: Timestamp) -> Value {
         "bytes": read(&container.bytes),
         "gaps": read(&container.gaps),
         "suppressed_lines": read(&container.suppressed),
+        "truncated_lines": read(&container.truncated),
         "unreadable_records": read(&container.unreadable),
         "bytes_left": read(&container.left),
         "last_line": container.last().map(|at| at.to_string()),

@@ -27,7 +27,8 @@
 //! - `host` (text, default `DOCKER_HOST`, else `unix:///var/run/docker.sock`): the engine. With `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
 //!   Docker's own client has them.
 //! - `labels` (list, default all): globs of those labels that events carry in `[container][labels]`, as `["com.docker.stack.namespace", "shop.*"]`.
-//! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`.
+//! - `max_line_bytes` (size, default `1 MiB`): a longer line is cut there and gets `[log][flags]` = `truncated`. Such lines are
+//!   counted: `truncated_lines` of a container in `/_node/stats`, `elkhound_container_truncated_lines_total` in `/metrics`.
 //! - `offset` (boolean, default `false`): events get `[log][offset]`, the byte at which the line begins in the json-file log, counted in the file in which it
 //!   stands: after a rotation it begins at 0 again, and what was compressed is counted as it was before. Of lines that are joined it is the first one's. Only where
 //!   files are read: the engine's API does not tell it.

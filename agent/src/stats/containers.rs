@@ -107,6 +107,8 @@ pub(crate) struct ContainerStats {
     pub(crate) gaps: AtomicU64,
     /// Lines that were left out because there were too many.
     pub(crate) suppressed: AtomicU64,
+    /// Lines that were cut, for they were longer than `max_line_bytes`; they are among those that were handed on.
+    pub(crate) truncated: AtomicU64,
     /// Records of its log that could not be read; the rest of a broken compressed file counts as one.
     pub(crate) unreadable: AtomicU64,
     /// Bytes of its log's files that were not read yet, as of the last look.
@@ -146,6 +148,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) gap: bool,
     /// Lines that were left out.
     pub(crate) suppressed: u64,
+    /// How many of those that are handed on were cut.
+    pub(crate) truncated: u64,
     /// Shows them to whoever looks.
     pub(crate) show: &'a dyn Fn() -> Vec<Shown>,
 }
@@ -159,6 +163,7 @@ impl ContainerStats {
             bytes: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
+            truncated: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             left: AtomicU64::new(0),
             last: AtomicI64::new(0),
@@ -183,6 +188,9 @@ impl ContainerStats {
         }
         if batch.suppressed > 0 {
             add(&self.suppressed, batch.suppressed);
+        }
+        if batch.truncated > 0 {
+            add(&self.truncated, batch.truncated);
         }
         if self.tap.is_watched() {
             self.tap.show(&self.about(), (batch.show)());
@@ -253,7 +261,7 @@ mod tests {
     use super::*;
 
     fn batch(last: i64) -> Batch<'static> {
-        Batch { lines: 2, bytes: 10, last: Some(last), gap: false, suppressed: 3, show: &Vec::new }
+        Batch { lines: 2, bytes: 10, last: Some(last), gap: false, suppressed: 3, truncated: 1, show: &Vec::new }
     }
 
     #[test]
@@ -268,7 +276,7 @@ mod tests {
         assert_eq!(container.cursor_age(now), 6_000_000_000);
         container.safe(line);
         assert_eq!((container.cursor_age(now), container.count()), (0, 2));
-        assert_eq!(read(&containers.take_up("ab").suppressed), 3);
+        assert_eq!((read(&container.suppressed), read(&container.truncated)), (3, 1));
         containers.remove("ab");
         assert!(containers.all().is_empty());
     }

@@ -78,6 +78,7 @@ impl ContainerLedger {
             last: sealed.lines.last().map(|line| line.position.nanos),
             gap,
             suppressed: suppressed.map_or(0, Suppressed::lines),
+            truncated: sealed.lines.iter().filter(|line| line.truncated).count() as u64,
             show: &|| sealed.lines.iter().map(|line| shown(line, &sealed.text)).collect(),
         });
     }
@@ -146,7 +147,10 @@ impl Ledger for ContainerLedger {
 mod tests {
     use super::*;
     use crate::input::docker::follow::Start;
+    use crate::input::docker::lines::Lines;
     use crate::input::docker::position::{Position, Stream};
+    use crate::stats::containers::Containers;
+    use crate::stats::tap::Tap;
 
     fn marks(nanos: i64) -> Marks {
         let mut marks = Marks::default();
@@ -159,6 +163,20 @@ mod tests {
         let cursors = Arc::new(cursors);
         cursors.begin("a", "json-file", Start::End);
         (ContainerLedger::new("a", Arc::clone(&cursors)), cursors)
+    }
+
+    #[test]
+    fn lines_that_were_cut_are_counted_among_all() {
+        let (cursors, _) = Cursors::open(std::path::Path::new("/nonexistent/elkhound.cursors")).unwrap();
+        let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
+        let ledger = ContainerLedger::new("a", Arc::new(cursors.counted(Some(Arc::clone(&containers)))));
+        let mut lines = Lines::default();
+        for (nanos, truncated) in [(1, true), (2, false), (3, true)] {
+            lines.push(Stream::Stdout, Position { nanos, ordinal: 0 }, truncated, |bytes| bytes.push(b'x'));
+        }
+        ledger.count(&lines.seal(0), false, None);
+        let counted = containers.take_up("a");
+        assert_eq!((counted.count(), counted.truncated.load(Ordering::Relaxed)), (3, 2));
     }
 
     #[test]
