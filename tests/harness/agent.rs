@@ -1,7 +1,7 @@
 //! The agent under test: the built binary with a pipeline file and a data folder of its own.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::rc::Rc;
@@ -122,6 +122,11 @@ impl Agent {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// Its log from the first line on, to be read while it grows.
+    pub(crate) fn log_lines(&self) -> LogLines {
+        LogLines::of(&self.log_path())
+    }
+
     /// The last so many bytes of its log, or a few more.
     pub(crate) fn end_of_log(&self, bytes: u64) -> String {
         let Ok(mut file) = File::open(self.log_path()) else { return String::new() };
@@ -158,6 +163,29 @@ impl Agent {
     }
 }
 
+/// The lines of a log, each once, however many come between two looks. Nothing means that there is no more yet.
+pub(crate) struct LogLines {
+    log: BufReader<File>,
+    /// What there is of a line whose end was not written yet.
+    line: Vec<u8>,
+}
+
+impl LogLines {
+    fn of(log: &Path) -> Self {
+        Self { log: BufReader::new(File::open(log).unwrap()), line: Vec::new() }
+    }
+}
+
+impl Iterator for LogLines {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        self.log.read_until(b'\n', &mut self.line).unwrap();
+        let line = std::mem::take(self.line.ends_with(b"\n").then_some(&mut self.line)?);
+        Some(String::from_utf8_lossy(&line).into_owned())
+    }
+}
+
 impl Drop for Agent {
     fn drop(&mut self) {
         if self.child.is_some() {
@@ -178,4 +206,24 @@ pub(crate) fn binary() -> PathBuf {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::harness::Folder;
+
+    #[test]
+    fn each_line_is_told_once_and_when_it_is_whole() {
+        let folder = Folder::new("log-lines");
+        let path = folder.0.join("log");
+        let mut log = File::create(&path).unwrap();
+        let mut lines = LogLines::of(&path);
+        for (written, told) in [("one\ntw", vec!["one\n"]), ("", vec![]), ("o\nthree\n", vec!["two\n", "three\n"])] {
+            log.write_all(written.as_bytes()).unwrap();
+            assert_eq!(lines.by_ref().collect::<Vec<_>>(), told);
+        }
+    }
 }

@@ -63,11 +63,11 @@ impl Shipment {
 
     /// Waits until an event with this text has been printed.
     pub(crate) fn until_printed(&mut self, text: &str, limit: Duration) {
+        let mut lines = self.agent.log_lines();
         eventually(&format!("an event with {text:?}"), limit, || {
             self.agent.assert_running();
-            let end = self.agent.end_of_log(256 << 10);
-            let found = end.lines().any(|line| line.starts_with('{') && line.contains(text));
-            if found { Ok(()) } else { Err(end.lines().rev().take(3).collect::<Vec<_>>().join("\n")) }
+            let found = lines.any(|line| line.starts_with('{') && line.contains(text));
+            if found { Ok(()) } else { Err(self.agent.end_of_log(2_000)) }
         });
     }
 
