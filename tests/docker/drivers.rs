@@ -91,7 +91,7 @@ fn the_engines_own_copy_is_read_where_the_driver_sends_lines_away() {
             "echo lost",
         );
         container.wait();
-        shipment.until_printed("no end", LIMIT);
+        shipment.until_events(4, LIMIT);
         let said = shipment.agent.wait_for_log("can't be read, its log driver keeps none", LIMIT);
         assert!(said.contains(lost.name()) && said.contains("or drop cache-disabled"), "{said}");
         shipment.stop();

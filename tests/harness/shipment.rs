@@ -71,6 +71,15 @@ impl Shipment {
         });
     }
 
+    /// Waits until so many events have been printed.
+    pub(crate) fn until_events(&mut self, count: usize, limit: Duration) {
+        eventually(&format!("{count} events"), limit, || {
+            self.agent.assert_running();
+            let found = self.printed().len();
+            if found >= count { Ok(()) } else { Err(format!("{found}: {}", self.agent.end_of_log(2_000))) }
+        });
+    }
+
     /// All events so far, in the order in which they were printed; without one that is being printed.
     pub(crate) fn printed(&self) -> Vec<Printed> {
         let log = self.agent.log();
