@@ -72,7 +72,7 @@ fn an_agent_reads_every_container_but_its_own() {
         // What it prints of the first container is in its own log by the time that the second one speaks, and would be read before it.
         for number in [1, 2] {
             let line = format!("{unique} says {number}");
-            let _other = Container::run(&format!("{unique}-{number}"), &["--rm"], &format!("echo {line}"));
+            let _other = Container::run(&format!("{unique}-{number}"), &[], &format!("echo {line}"));
             agent.until_read(&line);
         }
         let own: Vec<Value> =

@@ -124,6 +124,8 @@ impl Scenario {
         let mut agent = self.environment.iter().fold(agent, |agent, (name, value)| agent.environment(name, value));
         let disk = self.disk.map(|bytes| Disk::mount(agent.data(), bytes));
         agent.start();
+        // Containers that remove themselves are gone before an agent that is slow to start has asked for them.
+        agent.wait_for_log("reading containers' logs", self.limit);
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let containers = (0..self.containers)
             .map(|number| Container::run_on(host.clone(), &format!("{}-{number}", self.name), &options, &self.script()))
