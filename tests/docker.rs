@@ -46,12 +46,17 @@ fn numbered(lines: usize, each_tenth_of_a_second: usize) -> String {
 
 /// Numbered lines of 150 bytes, as fast as can be or so many every twentieth of a second.
 fn wide(lines: usize, each_twentieth: Option<usize>) -> String {
-    let filler = "x".repeat(130);
     let (step, pause) = each_twentieth.map_or((lines, 0), |lines| (lines, 50_000));
+    in_steps(lines, &step.to_string(), pause)
+}
+
+/// The same, so many microseconds between steps. `step` is the number of lines in the shell's own words, as it is when a step begins.
+fn in_steps(lines: usize, step: &str, pause: u32) -> String {
+    let filler = "x".repeat(130);
     format!(
-        "i=0; while [ $i -lt {lines} ]; do \
-         awk -v a=$i -v n={step} -v m={lines} 'BEGIN {{ for (k = a + 1; k <= a + n && k <= m; k++) print \"line\", k, \"{filler}\" }}'; \
-         i=$((i + {step})); usleep {pause}; done"
+        "i=0; while [ $i -lt {lines} ]; do n={step}; \
+         awk -v a=$i -v n=$n -v m={lines} 'BEGIN {{ for (k = a + 1; k <= a + n && k <= m; k++) print \"line\", k, \"{filler}\" }}'; \
+         i=$((i + n)); usleep {pause}; done"
     )
 }
 

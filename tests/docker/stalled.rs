@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SHORT, rotated, told_holes, wide};
+use super::{SHORT, in_steps, rotated, told_holes};
 use crate::harness::{Agent, Container, Elasticsearch, Printed, eventually, from_rig};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -60,7 +60,9 @@ fn while_elasticsearch_stands_still_nothing_is_lost_that_docker_keeps_and_the_re
     // Of the first Docker keeps one file of some fifty lines, of the second all, in five.
     let [short, kept] = [(0, rotated("10k", 1)), (1, rotated("1m", 5))].map(|(number, options)| {
         let options = options.each_ref().map(String::as_str);
-        Container::run(&format!("{ours}-{number}"), &options, &wide(LINES as usize, Some(250)))
+        // Slow until it is told that nobody reads any more.
+        let script = format!("step=5; trap step=250 USR1; {}", in_steps(LINES as usize, "$step", 50_000));
+        Container::run(&format!("{ours}-{number}"), &options, &script)
     });
     for stalled in &mut agents {
         for container in [&short, &kept] {
@@ -68,6 +70,7 @@ fn while_elasticsearch_stands_still_nothing_is_lost_that_docker_keeps_and_the_re
         }
     }
     elasticsearch.pause();
+    [&short, &kept].into_iter().for_each(|container| container.tell(&["kill", "--signal=USR1"]));
     [&short, &kept].into_iter().for_each(Container::wait);
     let rotations = kept.log_files().len() - 1;
     assert!(rotations >= 3, "the log that is kept was rotated {rotations} times");
