@@ -64,7 +64,7 @@ fn elasticsearch_frozen_in_the_middle_loses_and_doubles_nothing() {
 #[ignore = "needs the rig: make test"]
 fn a_full_disk_costs_no_line_also_where_the_agent_starts_on_one() {
     let mut run =
-        Scenario::new("disk").containers(2).lines(30_000).rate(5_000).disk(256 << 10).start(Elasticsearch::shared());
+        Scenario::new("disk").containers(2).lines(60_000).rate(5_000).disk(256 << 10).start(Elasticsearch::shared());
     run.until_indexed(2_000);
     run.disk.as_ref().unwrap().fill();
     run.agent.wait_for_log("cursors can't be written", Duration::from_secs(30));

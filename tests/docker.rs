@@ -118,7 +118,8 @@ fn through_the_api_no_line_is_missing_without_a_word_where_much_is_kept() {
 #[ignore = "needs the rig: make test"]
 fn through_the_api_a_slow_log_loses_nothing_in_its_rotations() {
     let lines = 4_000;
-    let holes = every_hole_is_told("api-slow", "api", &rotated("100k", 3), &wide(lines, Some(20)), lines as u64);
+    // As many files as it takes for an agent on a busy machine, which may be some seconds late, to find what it has not read yet.
+    let holes = every_hole_is_told("api-slow", "api", &rotated("100k", 9), &wide(lines, Some(20)), lines as u64);
     assert_eq!(holes, 0);
 }
 

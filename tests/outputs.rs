@@ -59,7 +59,7 @@ fn on_a_full_disk_events_wait_and_are_written_once_when_there_is_room() {
             folder.0.join("sincedb").display()
         )
     };
-    let mut agent = Agent::new("full", &pipeline("/dev/full"));
+    let mut agent = Agent::new("full", &pipeline("/dev/full")).environment("SHUTDOWN_TIMEOUT", "1s");
     agent.start();
     let said = agent.wait_for_log("events wait; it is tried again", LIMIT);
     for part in ["place=\"/dev/full\"", "No space left on device", "free some space on the disk of this file"] {
@@ -145,7 +145,7 @@ fn a_server_that_reads_nothing_stops_the_pipeline_and_not_the_end_of_it() {
         "x".repeat(1000),
         listener.local_addr().unwrap().port()
     );
-    let mut agent = Agent::new("stalled", &pipeline);
+    let mut agent = Agent::new("stalled", &pipeline).environment("SHUTDOWN_TIMEOUT", "1s");
     agent.start();
     let (mut stream, _) = listener.accept().unwrap();
     agent.wait_for_log("the server takes nothing; events wait", LIMIT);

@@ -180,7 +180,10 @@ fn what_can_not_be_read_again_is_delivered_beside_the_new_pipeline() {
     send(address(&mut agent, "the tcp input listens"), "before");
     agent.wait_for_log("events wait; it is tried again", LIMIT);
     agent.set_pipeline(&format!("input {{ {input} }} output {{ stdout {{ codec => json_lines }} }}"));
-    agent.wait_for_log("the pipeline was loaded", LIMIT);
+    eventually("the new input's port", LIMIT, || {
+        let listen = count(&agent, "the tcp input listens");
+        if listen == 2 { Ok(()) } else { Err(agent.end_of_log(2000)) }
+    });
     let line = agent.log().lines().rfind(|line| line.contains("the tcp input listens")).unwrap().to_owned();
     let again: SocketAddr = line.split("address=").nth(1).unwrap().trim().parse().unwrap();
     send(again, "after");
@@ -314,7 +317,7 @@ fn the_signal_loads_again_and_standard_input_can_not_be() {
 fn five_changes_while_containers_write_lose_and_double_nothing() {
     let mut run = Scenario::new("reload")
         .containers(4)
-        .lines(80_000)
+        .lines(100_000)
         .rate(4_000)
         .environment("CONFIG_RELOAD_AUTOMATIC", "true")
         .environment("CONFIG_RELOAD_INTERVAL", "100ms")

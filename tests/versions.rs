@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::harness::{Agent, Elasticsearch, eventually};
 
 /// How many events are sent to each.
-const EVENTS: u64 = 20_000;
+const EVENTS: u64 = 50_000;
 
 #[test]
 #[ignore = "needs the rig: make test, make versions"]
