@@ -5,11 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Elasticsearch, Folder, Scenario, eventually, signal};
+use crate::harness::{Agent, Container, Elasticsearch, Folder, Scenario, eventually, from_rig, output_of, signal};
 use crate::inputs::address;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -167,6 +168,88 @@ fn lines_of_containers_that_are_removed_while_an_output_is_blocked_are_read_agai
     fs::remove_dir_all(after).unwrap();
     agent.wait_for_log("the rest is read again by the new one", LIMIT);
     assert_once(&mut agent, 80_000);
+}
+
+/// A container that prints lines of these numbers and one more when it is stopped, with what `docker run` is told.
+fn counting(name: &str, numbers: std::ops::Range<usize>, options: &[&str], then: &str) -> Container {
+    let (first, last) = (numbers.start, numbers.end - 1);
+    Container::run(name, options, &format!("for i in $(seq {first} {last}); do echo line $i; done; {then}"))
+}
+
+/// Waits until the pipeline's first input has read so many lines of a container.
+fn until_read(address: &str, container: &Container, lines: usize) {
+    eventually("the lines of a container", LIMIT, || {
+        let url = format!("http://{address}/_node/stats/pipelines/main");
+        let stats: Value = serde_json::from_str(&output_of(Command::new("curl").args(["--silent", &url]))).unwrap();
+        let containers = stats["pipelines"]["main"]["plugins"]["inputs"][0]["containers"].as_array().cloned();
+        let read = containers.unwrap_or_default().into_iter().find(|it| it["name"] == container.name());
+        let is_read = read.is_some_and(|it| it["lines"].as_u64() >= Some(lines as u64));
+        if is_read { Ok(()) } else { Err(stats.to_string()) }
+    });
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn through_the_api_lines_of_removed_containers_are_handed_on_again_and_new_ones_read_while_the_output_is_blocked() {
+    let ours = format!("reload-api-{}", std::process::id());
+    let input = format!("docker {{ read => api filter_name => '{ours}-*' }}");
+    let nowhere = format!("input {{ {input} }} output {{ elasticsearch {{ hosts => ['http://127.0.0.1:9'] }} }}");
+    let mut agent = Agent::new("reload-api", &nowhere)
+        .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
+        .environment("CONFIG_RELOAD_AUTOMATIC", "true")
+        .environment("CONFIG_RELOAD_INTERVAL", "50ms")
+        .environment("API_HTTP_PORT", "0");
+    agent.start();
+    let api = address(&mut agent, "the monitoring API answers").to_string();
+    let before = counting(&format!("{ours}-before"), 0..3_000, &[], "sleep 100000");
+    let last_words = "trap 'echo line 6000; exit' TERM; while usleep 20000; do :; done";
+    let between = counting(&format!("{ours}-between"), 3_000..6_000, &[], last_words);
+    let stays = counting(&format!("{ours}-stays"), 6_001..9_000, &[], "sleep 100000");
+    for container in [&before, &between, &stays] {
+        until_read(&api, container, 2_999);
+    }
+    before.tell(&["rm", "--force"]);
+    agent.set_pipeline(&format!("input {{ {input} }} output {{ stdout {{ codec => json_lines }} }}"));
+    agent.wait_for_log("the pipeline was loaded", LIMIT);
+    // What the old pipeline has is still on its way to nowhere.
+    between.tell(&["stop"]);
+    until_printed(&mut agent, "line 6000");
+    between.tell(&["rm"]);
+    let _brief = counting(&format!("{ours}-brief"), 9_000..9_100, &["--rm"], "");
+    until_printed(&mut agent, "line 9099");
+    agent.wait_for_log("the rest is read again by the new one", LIMIT);
+    assert_once(&mut agent, 9_100);
+    agent.stop(LIMIT);
+    let cursors = fs::read_to_string(agent.data().join("docker-0.cursors")).unwrap();
+    assert_eq!(
+        cursors.lines().filter(|line| !line.starts_with("elkhound")).count(),
+        1,
+        "of those that are there: {cursors}"
+    );
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn whether_logs_are_read_from_files_or_through_the_api_can_change_while_they_grow() {
+    let ours = format!("reload-way-{}", std::process::id());
+    let pipeline = |read: &str| {
+        format!(
+            "input {{ docker {{ read => {read} filter_name => '{ours}' }} }} output {{ stdout {{ codec => json_lines }} }}"
+        )
+    };
+    let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); [ $((i % 20)) -gt 0 ] || usleep 10000; done; sleep 100000";
+    let _container = Container::run(&ours, &[], script);
+    let mut agent = Agent::new("reload-way", &pipeline("auto"))
+        .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
+        .environment("CONFIG_RELOAD_AUTOMATIC", "true")
+        .environment("CONFIG_RELOAD_INTERVAL", "50ms");
+    agent.start();
+    for (lines, read) in [(1_000, "api"), (5_000, "auto"), (9_000, "api"), (13_000, "auto")] {
+        until_printed(&mut agent, &format!("line {lines}"));
+        agent.set_pipeline(&pipeline(read));
+    }
+    assert_once(&mut agent, 20_000);
+    assert_eq!(count(&agent, "the pipeline was loaded"), 4);
 }
 
 #[test]

@@ -25,16 +25,35 @@ pub(crate) struct Claim(PathBuf);
 
 /// Waits until no earlier or later round keeps state in `path`. Nothing when `stop` came first.
 pub(crate) async fn take(path: &Path, round: u64, stop: &CancellationToken) -> Option<Claim> {
+    tokio::select! {
+        () = until(|| enter(path, round)) => Some(Claim(path.to_owned())),
+        () = stop.cancelled() => None,
+    }
+}
+
+/// Waits until no round but this one keeps state in `path`.
+pub(crate) async fn left_to(path: &Path, round: u64) {
+    until(|| is_left_to(path, round)).await;
+}
+
+/// Waits until this round keeps no state in `path` any more.
+pub(crate) async fn given_back(path: &Path, round: u64) {
+    until(|| !held().iter().any(|held| held.path == path && held.round == round)).await;
+}
+
+/// Whether no round but this one keeps state in `path`.
+pub(crate) fn is_left_to(path: &Path, round: u64) -> bool {
+    !held().iter().any(|held| held.path == path && held.round != round)
+}
+
+async fn until(is_so: impl Fn() -> bool) {
     loop {
         // Asked to be woken before the look, so that no waking is missed between them.
         let freed = FREED.notified();
-        if enter(path, round) {
-            return Some(Claim(path.to_owned()));
+        if is_so() {
+            return;
         }
-        tokio::select! {
-            () = freed => {}
-            () = stop.cancelled() => return None,
-        }
+        freed.await;
     }
 }
 
@@ -83,11 +102,15 @@ mod tests {
             let stop = stop.clone();
             async move { take(path, 2, &stop).await.is_some() }
         });
+        let gone = tokio::spawn(given_back(path, 1));
         drop(first);
         tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        assert!(!waiting.is_finished() && !gone.is_finished());
+        assert!(is_left_to(path, 1) && !is_left_to(path, 2));
         drop(second);
         assert!(waiting.await.unwrap());
+        gone.await.unwrap();
+        left_to(path, 2).await;
         assert!(held().iter().all(|held| held.path != path));
     }
 

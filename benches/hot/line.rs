@@ -13,7 +13,7 @@ use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use elkhound_pipeline::plan::Plan;
 
 use super::data::{CONTAINER, layer};
-use crate::input::docker::chunk::{Decode, Layers, LinesChunk};
+use crate::input::docker::chunk::{Content, Decode, Layers, LinesChunk};
 use crate::input::docker::lines::Lines;
 use crate::input::docker::partial::{Joiner, Stamps};
 use crate::input::docker::position::{IdPrefix, Marks};
@@ -85,9 +85,7 @@ impl Line {
         let lines = self.lines.seal(0);
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, 0, None);
         let chunk = LinesChunk {
-            lines,
-            gap: None,
-            suppressed: None,
+            content: Arc::new(Content { lines, gap: None, suppressed: None }),
             layers: self.layers.clone(),
             prefix: self.prefix,
             receipt,

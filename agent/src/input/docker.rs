@@ -6,7 +6,8 @@
 //! and `[orchestrator][…]` for Swarm and Compose, `[host][name]`.
 //!
 //! Up to where a container's log is safe is kept in `path.data`, and moves only when an output has the lines. After a restart of
-//! whatever, reading goes on there; a line that is sent twice for it has the same document id both times. Log files are read on in the place where they
+//! whatever, reading goes on there; a line that is sent twice for it has the same document id both times. When the pipeline is loaded again, a log that comes through the engine's API is read on
+//! at once, and what the old pipeline could not deliver is handed on again, also when the container is gone. Log files are read on in the place where they
 //! were read up to, also when they have been rotated meanwhile; one that was compressed or truncated is passed over line by line.
 //!
 //! Long lines, which the engine cuts into pieces, are whole again. The log drivers json-file, local and journald can be read, and all
@@ -107,8 +108,8 @@
 //!
 //! Logstash has no such input; this one takes the place of Logspout and of `input { tcp }` or `input { syslog }` behind it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -117,16 +118,17 @@ use elkhound_pipeline::decoration::Decoration;
 use elkhound_pipeline::event::{Event, Layer};
 use elkhound_pipeline::flow::queue::Queue;
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Input, Kind, Running, World};
 use crate::backoff::Backoff;
-use crate::claim;
+use crate::claim::{self, Claim};
 use crate::finding::Examination;
 use crate::stats::InputStats;
 
+mod again;
 mod ansi;
 mod api;
 mod chunk;
@@ -139,6 +141,7 @@ mod frames;
 mod gap;
 mod hints;
 mod intake;
+mod kept;
 mod ledger;
 mod lines;
 mod logspout;
@@ -160,7 +163,8 @@ mod unproved;
 
 use api::Environment;
 use chunk::{Decode, Layers};
-use cursor::keeping;
+use cursor::Cursors;
+use cursor::hold::Hold;
 use files::{Files, Known};
 use filters::Filters;
 use follow::Start;
@@ -202,7 +206,7 @@ struct Options {
     start: Start,
     wanted: Wanted,
     shape: Shape,
-    cursors: PathBuf,
+    cursors: Hold,
     /// Where what is known of containers is counted.
     stats: Option<Arc<InputStats>>,
     /// Which loading of the pipelines it belongs to.
@@ -236,7 +240,7 @@ fn build(options: &mut Cursor<'_>, world: &World<'_>) -> Option<Box<dyn Input>> 
     }
     let start = if options.text_or("start_position", "beginning") == "end" { Start::End } else { Start::Beginning };
     let strip_ansi = options.boolean("strip_ansi", false);
-    let cursors = world.data.join(format!("docker-{}.cursors", world.number));
+    let cursors = Hold::of(world.data.join(format!("docker-{}.cursors", world.number)));
     let variable = |name: &str| std::env::var(name).ok();
     let filters = filters(options, variable)?;
     let wanted = Wanted::new(&excluded(options, variable), options.boolean("opt_in", false), filters);
@@ -353,19 +357,16 @@ const SHARED_FIELDS: usize = 32;
 
 impl Options {
     async fn run(self, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
-        let path = self.cursors;
-        let Some(claim) = claim::take(&path, self.round, &stop).await else { return Ok(()) };
-        let opened =
-            spawn_blocking(move || keeping::open(&path)).await.context("the cursors could not be opened")??;
-        let containers = self.stats.map(|stats| Arc::clone(&stats.containers));
-        let cursors = Arc::new(opened.counted(containers).claimed(claim));
-        // Cursors move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
-        let round = self.round;
-        tokio::spawn(keeping::keep(Arc::downgrade(&cursors), round));
+        let (round, hold) = (self.round, self.cursors);
+        let Some(cursors) = hold.cursors(round, &stop).await? else { return Ok(()) };
+        cursors.begin_anew(self.stats.map(|stats| Arc::clone(&stats.containers)));
         let hints = self.shape.hints;
         let Self { source, limit, strip_ansi, offsets, rate_limit, start, wanted, shape, .. } = self;
         let describe: Describe = Arc::new(move |host: &Host, container: &Container| layers(&shape, host, container));
-        let reader = |known| Files {
+        let has_taken_over = Arc::<AtomicBool>::default();
+        let reader = |known, claim| Files {
+            claim,
+            has_taken_over: Arc::clone(&has_taken_over),
             known,
             describe: Arc::clone(&describe),
             limit,
@@ -384,45 +385,62 @@ impl Options {
             Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
                 let host = Arc::new(Host { name: host, ..Host::default() });
-                return joined(read_files(reader(Known::Found(pattern, host)))).await;
+                let known = Known::Found(pattern, host);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = cursors.api_rests() => {}
+                }
+                return read_files((&cursors, round, &stop), |claim| reader(known, claim)).await;
             }
         };
         let (orders, told) = files::orders();
-        let thread = pattern.is_some().then(|| read_files(reader(Known::Told(told))));
-        let files = pattern.map(|pattern| LogFiles { orders, pattern });
+        let reads_files = pattern.is_some();
+        let by_files = async {
+            if reads_files {
+                read_files((&cursors, round, &stop), |claim| reader(Known::Told(told), claim)).await
+            } else {
+                Ok(())
+            }
+        };
+        let has_taken_over = Arc::clone(&has_taken_over);
+        let files = pattern.map(|pattern| LogFiles { orders, pattern, has_taken_over });
+        let again = again::hand_on(Arc::clone(&cursors), queue.clone(), stop.clone());
         let shared = Shared {
             environment,
-            describe,
+            describe: Arc::clone(&describe),
             limit,
             strip_ansi,
             rate_limit,
             hints,
             start,
-            wanted,
-            cursors,
+            wanted: wanted.clone(),
+            cursors: Arc::clone(&cursors),
+            round,
             files,
             turns: follow::turns(),
             places: follow::early::places(),
-            queue,
+            queue: queue.clone(),
             stop: stop.clone(),
         };
-        let supervised = Supervisor::new(shared).run().await;
-        stop.cancel();
-        if let Some(thread) = thread {
-            joined(thread).await?;
-        }
+        let supervised = async {
+            let supervised = Supervisor::new(shared).run().await;
+            stop.cancel();
+            supervised
+        };
+        let (supervised, by_files, ()) = tokio::join!(supervised, by_files, again);
+        by_files?;
         Ok(supervised?)
     }
 }
 
-/// Starts the thread that reads log files.
-fn read_files(files: Files) -> JoinHandle<()> {
-    let runtime = Handle::current();
-    spawn_blocking(move || files.run(&runtime))
-}
-
-async fn joined(thread: JoinHandle<()>) -> anyhow::Result<()> {
-    thread.await.context("the reader of log files has panicked")
+/// Reads log files on a thread of its own, once nobody else moves their cursors.
+async fn read_files(
+    (cursors, round, stop): (&Arc<Cursors>, u64, &CancellationToken),
+    reader: impl FnOnce(Arc<Claim>) -> Files,
+) -> anyhow::Result<()> {
+    let Some(claim) = claim::take(&files::claimed(cursors.path()), round, stop).await else { return Ok(()) };
+    let (files, runtime) = (reader(Arc::new(claim)), Handle::current());
+    spawn_blocking(move || files.run(&runtime)).await.context("the reader of log files has panicked")
 }
 
 /// The pauses before whatever asks the engine is tried again.
@@ -472,7 +490,7 @@ mod tests {
             start: Start::End,
             wanted: Wanted::default(),
             shape: Shape::default(),
-            cursors: PathBuf::new(),
+            cursors: Hold::of("/a-test-of-the-docker-input".into()),
             stats: None,
             round: 0,
         });

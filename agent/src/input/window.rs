@@ -56,6 +56,13 @@ impl<M: Mark> Window<M> {
         self.safe
     }
 
+    /// Up to where chunks were opened, safe or not.
+    pub(crate) fn ahead(&self) -> M {
+        let mut ahead = self.safe;
+        self.open.iter().for_each(|entry| ahead.advance(&entry.end));
+        ahead
+    }
+
     /// The number of chunks that are not safe, or stand behind one that is not.
     pub(crate) fn in_flight(&self) -> usize {
         self.open.len()
@@ -133,6 +140,7 @@ mod tests {
                 window.settle(number as u64);
             }
             assert_eq!(window.safe(), model(&ends, &settled));
+            assert_eq!(window.ahead(), model(&ends, &vec![true; ends.len()]));
         }
     }
 

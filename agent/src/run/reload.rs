@@ -6,13 +6,14 @@
 //! 1. Everything is read and compiled, and nothing is touched yet. A pipeline that is broken, or that can't be loaded again, keeps running as it
 //!    was; why is logged, once for each change. Broken settings, and pipelines that don't fit together, leave everything as it was.
 //! 2. Pipelines that were taken out or have changed stop their inputs, which lets go of ports. Events between pipelines wait for the new one.
-//! 3. The new pipelines start, within [`SWAP`], also while an output of the old ones is blocked. Inputs that keep positions wait until the
-//!    last receipt of the old ones is back and the positions are written ([`crate::claim`]), and go on there.
+//! 3. The new pipelines start, within [`SWAP`], also while an output of the old ones is blocked. Inputs that keep positions in files wait until the
+//!    last receipt of the old ones is back and the positions are written ([`crate::claim`]), and go on there. Logs that come through the engine's API can't wait, for
+//!    a container may be removed meanwhile: they are read on at once behind what the old input has handed on.
 //! 4. The old pipelines deliver what they have. Where all their inputs can read again, they give up at the deadline of a stop; what was
 //!    not delivered is read by the new pipeline. Where some can't (tcp, udp, `pipeline`), an old pipeline goes on delivering beside the new one for as
 //!    long as it takes, until it is itself the second that is replaced: there are never more than two.
-//!    Docker's log files are handed over open, so that those of a container that has been removed can be read again. What it leaves out: such a container's log that was
-//!    read through the engine's API. What the old pipeline gives up of it is lost.
+//!    Docker's log files are handed over open, so that those of a container that has been removed can be read again. Of what was read through the engine's API the
+//!    text is kept until it is safe, and handed on to the new pipeline when the old one gives it up.
 //! 5. A queue on disk is handed over as positions are: the new pipeline opens it when the last receipt of the old one is back, and finds in it what was not delivered.
 
 use std::time::Duration;

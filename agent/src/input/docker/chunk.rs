@@ -45,14 +45,27 @@ pub(crate) enum Decode {
     Hinted(Arc<Json>),
 }
 
-/// Lines of one container.
-pub(crate) struct LinesChunk {
+/// What a chunk holds of one container's log.
+pub(crate) struct Content {
     /// The lines.
     pub(crate) lines: Sealed,
     /// Lines that are missing before the first of them.
     pub(crate) gap: Option<Gap>,
     /// Lines that were left out so far because there were too many.
     pub(crate) suppressed: Option<Suppressed>,
+}
+
+impl Content {
+    /// How many events it becomes.
+    pub(crate) fn events(&self) -> usize {
+        self.lines.lines.len() + usize::from(self.gap.is_some()) + usize::from(self.suppressed.is_some())
+    }
+}
+
+/// Lines of one container.
+pub(crate) struct LinesChunk {
+    /// Shared with the ledger, where nothing else can bring them again.
+    pub(crate) content: Arc<Content>,
     /// What the events share, by stream.
     pub(crate) layers: Layers,
     /// The container's part of their identities.
@@ -72,7 +85,7 @@ impl LinesChunk {
         // Room for what filters usually add, as much as the allocator's block for it holds (13 entries of 48 bytes, of 640).
         let mut fields = Map::with_capacity(13);
         fields.push(TIMESTAMP, Value::Timestamp(Timestamp::from_nanos(line.position.nanos)));
-        fields.push(MESSAGE, Value::Text(Text::slice_of(&self.lines.text, line.range())));
+        fields.push(MESSAGE, Value::Text(Text::slice_of(&self.content.lines.text, line.range())));
         if line.truncated || line.repaired || line.joined || offset.is_some() {
             fields.push("log".into(), log(line, offset));
         }
@@ -80,7 +93,7 @@ impl LinesChunk {
             fields.push("event".into(), sequence(line.position));
         }
         let layer = &self.layers.by_stream[line.stream.index()];
-        let text = || Text::slice_of(&self.lines.text, line.range());
+        let text = || Text::slice_of(&self.content.lines.text, line.range());
         let taken = |name: &str| layer.get(name, 0).is_some();
         match &self.layers.decode {
             Decode::Nothing => {}
@@ -100,13 +113,13 @@ impl LinesChunk {
     }
 
     fn gap(&self) -> Option<Event> {
-        let gap = self.gap?;
+        let gap = self.content.gap?;
         let event = gap.event(&self.layers.by_stream[gap.stream.index()]);
         Some(self.originate(event, gap.stream, gap.position()))
     }
 
     fn suppressed(&self) -> Option<Event> {
-        let suppressed = self.suppressed?;
+        let suppressed = self.content.suppressed?;
         let event = suppressed.event(&self.layers.by_stream[suppressed.stream.index()]);
         Some(self.originate(event, suppressed.stream, suppressed.position()))
     }
@@ -116,11 +129,12 @@ impl Chunk for LinesChunk {
     fn unpack(self: Box<Self>, events: &mut Vec<Event>) {
         events.extend(self.gap());
         let first = events.len();
-        let lines = self.lines.lines.iter();
-        if self.lines.offsets.is_empty() {
+        let Sealed { lines, offsets, .. } = &self.content.lines;
+        let lines = lines.iter();
+        if offsets.is_empty() {
             events.extend(lines.map(|line| self.event(line, None)));
         } else {
-            let lines = lines.zip(&self.lines.offsets);
+            let lines = lines.zip(offsets);
             events.extend(lines.map(|(line, offset)| self.event(line, Some(*offset))));
         }
         if let Some(pipeline) = &self.layers.pipeline {
@@ -131,7 +145,7 @@ impl Chunk for LinesChunk {
     }
 
     fn events(&self) -> usize {
-        self.lines.lines.len() + usize::from(self.gap.is_some()) + usize::from(self.suppressed.is_some())
+        self.content.events()
     }
 
     fn receipt(&self) -> Option<Receipt> {
@@ -201,9 +215,7 @@ mod tests {
         lines.push(Stream::Stderr, at(2), true, |out| out.extend_from_slice(b"tw\xff"));
         let book = Arc::new(Book::default());
         let chunk = LinesChunk {
-            lines: lines.seal(usize::MAX),
-            gap: None,
-            suppressed: None,
+            content: Arc::new(Content { lines: lines.seal(usize::MAX), gap: None, suppressed: None }),
             layers: Layers {
                 by_stream: Stream::BOTH.map(layer),
                 decode: Decode::Nothing,

@@ -17,13 +17,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::follow::Start;
+use super::ledger::ContainerLedger;
 use super::metadata::Container;
 use super::place::Reached;
 use crate::claim::Claim;
 use crate::files;
 use crate::stats::containers::{About, ContainerStats, Containers};
 
+pub(crate) mod hold;
 pub(crate) mod keeping;
 mod written;
 
@@ -31,23 +35,28 @@ use written::Cursor;
 pub(crate) use written::checksum;
 
 /// The cursors of one input.
-#[derive(Debug)]
 pub(crate) struct Cursors {
     path: PathBuf,
     state: Mutex<State>,
     /// Held while the file is written, so that two writers can't overtake each other.
     writing: Mutex<()>,
-    /// What is known of the containers, for the monitoring API.
-    containers: Option<Arc<Containers>>,
+    /// Something was given up that another pipeline may deliver.
+    left: Notify,
+    /// Held while that is handed on, for which new lines wait.
+    handing_on_again: tokio::sync::Mutex<()>,
     /// Given back after the last writing: whoever reads the file next finds all that this one knew.
     claim: Option<Claim>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     cursors: HashMap<String, Cursor>,
     /// Those of them that have a reader, which tells when its container is gone.
     begun: HashSet<String>,
+    /// Those of the logs that are read through the API.
+    ledgers: HashMap<String, Arc<ContainerLedger>>,
+    /// What is known of the containers, for the monitoring API.
+    containers: Option<Arc<Containers>>,
     changed: bool,
 }
 
@@ -64,7 +73,8 @@ impl Cursors {
         };
         let (cursors, damaged) = written::read(&text);
         let state = Mutex::new(State { cursors, changed: damaged > 0, ..State::default() });
-        Ok((Self { path: path.to_owned(), state, writing: Mutex::new(()), containers: None, claim: None }, damaged))
+        let (writing, left, handing_on_again) = (Mutex::new(()), Notify::new(), tokio::sync::Mutex::default());
+        Ok((Self { path: path.to_owned(), state, writing, left, handing_on_again, claim: None }, damaged))
     }
 
     /// Keeps the claim to the file for as long as the cursors can move.
@@ -73,29 +83,93 @@ impl Cursors {
         self
     }
 
-    /// Cursors whose containers are counted in `containers`.
-    pub(crate) fn counted(mut self, containers: Option<Arc<Containers>>) -> Self {
-        self.containers = containers;
-        self
+    /// An input begins to read, whose containers are counted in `containers`. No container has a reader yet.
+    pub(crate) fn begin_anew(&self, containers: Option<Arc<Containers>>) {
+        let mut state = self.state();
+        state.begun.clear();
+        state.containers = containers;
     }
 
     /// Counts a container that was removed before its log had been read to the end.
     pub(crate) fn count_unread(&self) {
-        if let Some(containers) = &self.containers {
+        if let Some(containers) = self.containers() {
             containers.count_unread();
         }
     }
 
     /// Where what is read of `container` is counted.
     pub(crate) fn stats_of(&self, container: &str) -> Option<Arc<ContainerStats>> {
-        Some(self.containers.as_ref()?.take_up(container))
+        Some(self.containers()?.take_up(container))
     }
 
     /// Notes how long it takes to read what waits in log files, where that can be told.
     pub(crate) fn are_behind(&self, time_left: Option<Duration>) {
-        if let Some(containers) = &self.containers {
+        if let Some(containers) = self.containers() {
             containers.are_behind(time_left);
         }
+    }
+
+    fn containers(&self) -> Option<Arc<Containers>> {
+        self.state().containers.clone()
+    }
+
+    /// The ledger of a container whose log is, or was, read through the API.
+    pub(crate) fn ledger(&self, container: &str) -> Option<Arc<ContainerLedger>> {
+        self.state().ledgers.get(container).cloned()
+    }
+
+    /// The same, made if there is none.
+    pub(crate) fn ledger_or_new(self: &Arc<Self>, container: &str) -> Arc<ContainerLedger> {
+        if let Some(ledger) = self.ledger(container) {
+            return ledger;
+        }
+        let ledger = Arc::new(ContainerLedger::new(container, Arc::clone(self)));
+        Arc::clone(self.state().ledgers.entry(container.to_owned()).or_insert(ledger))
+    }
+
+    /// All of them.
+    pub(crate) fn ledgers(&self) -> Vec<Arc<ContainerLedger>> {
+        self.state().ledgers.values().cloned().collect()
+    }
+
+    /// Waits until all that was read through the API is safe or was given up, and keeps none of it: the logs' files are read instead.
+    pub(crate) async fn api_rests(&self) {
+        for ledger in self.ledgers() {
+            ledger.end_reading().await;
+        }
+    }
+
+    /// What was given up of this container's log is not wanted, or is read again.
+    pub(crate) fn drop_ledger(&self, container: &str) {
+        let ledger = self.state().ledgers.remove(container);
+        drop(ledger);
+    }
+
+    /// Something was given up, or somebody wants it now.
+    pub(crate) fn leave(&self) {
+        self.left.notify_one();
+    }
+
+    /// Waits for that. Once for whatever has happened since it was waited for last.
+    pub(crate) async fn something_left(&self) {
+        self.left.notified().await;
+    }
+
+    /// What was given up is handed on again for as long as the answer is kept.
+    pub(crate) async fn hand_on_again(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.handing_on_again.lock().await
+    }
+
+    /// Waits until what was given up is handed on again. So however often pipelines are loaded again while nothing can be delivered, what is kept
+    /// stays within twice what may be in flight.
+    pub(crate) async fn after_what_was_given_up(&self) {
+        drop(self.handing_on_again.lock().await);
+    }
+
+    /// No input comes any more that could want what is given up.
+    pub(crate) fn let_go(&self) {
+        let ledgers = std::mem::take(&mut self.state().ledgers);
+        drop(ledgers);
     }
 
     /// Notes who a container is, and how its log is read: `files` or `api`.
@@ -150,9 +224,11 @@ impl Cursors {
         let mut state = self.state();
         state.begun.remove(container);
         state.changed |= state.cursors.remove(container).is_some();
-        if let Some(containers) = &self.containers {
+        if let Some(containers) = &state.containers {
             containers.remove(container);
         }
+        let ledger = state.ledgers.remove(container);
+        drop((state, ledger));
     }
 
     /// Writes the file if anything has changed since it was written last. Blocks on the disk.

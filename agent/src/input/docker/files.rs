@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use elkhound_pipeline::flow::budget::Charge;
@@ -22,7 +23,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::chunk::LinesChunk;
+use super::chunk::{Content, LinesChunk};
 use super::cursor::Cursors;
 use super::follow::{Start, source_number};
 use super::hints::Hints;
@@ -32,6 +33,7 @@ use super::position::IdPrefix;
 use super::screen::Screen;
 use super::select::{Own, Wanted};
 use super::supervisor::Describe;
+use crate::claim::Claim;
 use crate::files;
 
 mod backlog;
@@ -87,6 +89,11 @@ pub(super) enum Order {
     },
 }
 
+/// What the reader of the files claims whose cursors are at `cursors`, until its last receipt is back. It is a name only.
+pub(super) fn claimed(cursors: &Path) -> PathBuf {
+    cursors.with_extension("files")
+}
+
 /// The way of orders to the thread.
 pub(super) fn orders() -> (Sender<Order>, Receiver<Order>) {
     flume::bounded(ORDERS)
@@ -124,6 +131,10 @@ pub(super) struct Files {
     pub(super) cursors: Arc<Cursors>,
     /// How often pipelines were loaded before this one.
     pub(super) round: u64,
+    /// Reading begins where all is safe, so nobody else may be moving cursors of logs that are read from files: see [`claimed`].
+    pub(super) claim: Arc<Claim>,
+    /// Set when the logs are taken over that the reader before this one had open.
+    pub(super) has_taken_over: Arc<AtomicBool>,
     /// Where lines go.
     pub(super) queue: Queue,
     /// The end.
@@ -188,6 +199,8 @@ type Logs = HashMap<PathBuf, Option<Followed>>;
 impl Files {
     /// Reads until the agent stops. Runs on a thread of its own; `runtime` is for waiting only.
     pub(super) fn run(self, runtime: &Handle) {
+        let cursors = self.cursors.path();
+        runtime.spawn(handover::close_unwanted(cursors.to_owned(), claimed(cursors), self.round));
         let within = runtime.enter();
         let mut watcher = Watcher::new();
         drop(within);
@@ -195,6 +208,7 @@ impl Files {
         let mut block = Vec::new();
         let mut finder = None;
         self.take_over(&mut logs);
+        self.has_taken_over.store(true, Ordering::Relaxed);
         if let Known::Found(pattern, _) = &self.known {
             info!(path = pattern, "reading containers' log files");
             finder = Some(Finder::new(pattern));
@@ -383,7 +397,7 @@ impl Files {
 
     fn open(&self, path: &Path, container: Box<Container>, host: Arc<Host>, start: Start) -> Followed {
         let start = self.cursors.begin(&container.id, "json-file", start);
-        let ledger = Arc::new(ContainerLedger::new(&container.id, Arc::clone(&self.cursors)));
+        let ledger = ContainerLedger::new(&container.id, Arc::clone(&self.cursors)).claimed(Arc::clone(&self.claim));
         self.cursors.describe(&container, "files");
         let reached = self.cursors.of(&container.id).map(|cursor| cursor.reached).unwrap_or_default();
         let from_end = start == Start::End && reached.marks.is_empty();
@@ -392,7 +406,7 @@ impl Files {
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
         let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule, offsets: self.offsets };
         Followed {
-            log: Log::new(path, (self.describe)(&host, &container), ledger, reading),
+            log: Log::new(path, (self.describe)(&host, &container), Arc::new(ledger), reading),
             screen: Screen::new(self.wanted.streams(&container), hints.picks, self.rate_limit),
             prefix: IdPrefix::new(&container.id),
             source: source_number(&container.id),
@@ -486,7 +500,8 @@ impl Files {
             return Ok(());
         }
         let receipt = Receipt::open(Arc::clone(&log.ledger) as _, number, Some(charge));
-        let chunk = LinesChunk { lines, gap, suppressed, layers: log.layers.clone(), prefix: followed.prefix, receipt };
+        let content = Arc::new(Content { lines, gap, suppressed });
+        let chunk = LinesChunk { content, layers: log.layers.clone(), prefix: followed.prefix, receipt };
         self.queue.send_blocking(followed.source, Box::new(chunk)).map_err(|_| Stopped)
     }
 

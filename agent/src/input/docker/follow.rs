@@ -30,7 +30,7 @@ use super::api::{ApiError, Engine};
 use super::chunk::Layers;
 use super::hints::Hints;
 use super::ledger::ContainerLedger;
-use super::metadata::Container;
+use super::metadata::{Container, Host};
 use super::position::{Marks, Position};
 use super::screen::Screen;
 use super::unproved::Unproved;
@@ -87,6 +87,8 @@ pub(crate) struct Follower {
     pub(crate) id: String,
     /// Its description.
     pub(crate) container: Container,
+    /// Where it runs.
+    pub(crate) host: Arc<Host>,
     /// What its events share; made again by `describe` when the description changes.
     pub(crate) layers: Layers,
     /// Makes the layers.
@@ -324,7 +326,7 @@ impl Follower {
         }
         if let Ok(Some(container)) = self.engine.inspect(&self.id).await.map(Container::new) {
             self.layers = (self.describe)(&container);
-            self.ledger.describe(&container);
+            self.ledger.describe(&self.host, &container);
             self.container = container;
         }
     }

@@ -1,18 +1,26 @@
 //! One container's side of the receipts: chunks that are safe move its cursor.
+//!
+//! A ledger of a log that is read through the API outlives its reader, for the next one goes on behind what that has handed on, and what a pipeline has given up
+//! is handed on again from here.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use elkhound_pipeline::flow::budget::Charge;
 use elkhound_pipeline::flow::meter::add;
-use elkhound_pipeline::flow::receipt::Ledger;
+use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use elkhound_pipeline::time::Timestamp;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
+use super::chunk::{Content, Layers, LinesChunk};
 use super::cursor::Cursors;
+use super::kept::Kept;
 use super::lines::{Line, Sealed};
-use super::metadata::Container;
+use super::metadata::{Container, Host};
 use super::place::{Place, Reached};
-use super::position::Marks;
+use super::position::{IdPrefix, Marks};
 use super::screen::Suppressed;
+use crate::claim::Claim;
 use crate::input::window::Window;
 use crate::stats::containers::{Batch, ContainerStats};
 use crate::stats::tap::Shown;
@@ -22,41 +30,133 @@ pub(crate) struct ContainerLedger {
     container: String,
     cursors: Arc<Cursors>,
     state: Mutex<State>,
-    stats: Option<Arc<ContainerStats>>,
+    /// Held by who reads the log: a new reader waits for the end of the old one.
+    reader: Arc<tokio::sync::Mutex<()>>,
+    /// All that was handed on has come back.
+    at_rest: Notify,
+    /// Given back with the last receipt: whoever reads the log's files then begins where they are safe.
+    claim: Option<Arc<Claim>>,
 }
 
 struct State {
     window: Window<Reached>,
     gone: bool,
+    stats: Option<Arc<ContainerStats>>,
+    kept: Kept,
+    about: Option<About>,
+    heir: Option<Heir>,
+}
+
+/// Whose log it is.
+type About = (Arc<Host>, Container);
+
+/// Who wants what others have given up.
+#[derive(Clone)]
+struct Heir {
+    round: u64,
+    layers: Layers,
 }
 
 impl ContainerLedger {
     /// A ledger behind the container's cursor.
     pub(crate) fn new(container: &str, cursors: Arc<Cursors>) -> Self {
         let safe = cursors.of(container).map(|cursor| cursor.reached).unwrap_or_default();
-        let state = Mutex::new(State { window: Window::after(safe), gone: false });
         let stats = cursors.stats_of(container);
         if let Some(stats) = &stats {
             stats.safe(safe.marks.latest());
         }
-        Self { container: container.to_owned(), cursors, state, stats }
+        let (window, kept) = (Window::after(safe), Kept::default());
+        let state = Mutex::new(State { window, gone: false, stats, kept, about: None, heir: None });
+        let container = container.to_owned();
+        Self { container, cursors, state, reader: Arc::default(), at_rest: Notify::new(), claim: None }
+    }
+
+    /// Holds the claim for as long as receipts are out.
+    pub(crate) fn claimed(mut self, claim: Arc<Claim>) -> Self {
+        self.claim = Some(claim);
+        self
+    }
+
+    /// The container's id.
+    pub(crate) fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// Waits until what others have given up is on its way, of whatever container.
+    pub(crate) async fn is_next(&self) {
+        self.cursors.after_what_was_given_up().await;
+    }
+
+    /// Waits until nobody else reads the log, which is read for as long as the answer is kept.
+    pub(crate) async fn begin_reading(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.reader).lock_owned().await
     }
 
     /// Notes who the container is, whose log is read through the API.
-    pub(crate) fn describe(&self, container: &Container) {
+    pub(crate) fn describe(&self, host: &Arc<Host>, container: &Container) {
         self.cursors.describe(container, "api");
+        self.state().about = Some((Arc::clone(host), container.clone()));
+    }
+
+    /// Whose log it is, if that was told.
+    pub(crate) fn about(&self) -> Option<About> {
+        self.state().about.clone()
+    }
+
+    /// From now on a pipeline of this round has it: what others give up of it is for that one, in events with these layers. Returns up to where lines were
+    /// handed on so far.
+    pub(crate) fn inherit(&self, round: u64, layers: Layers) -> Marks {
+        let stats = self.cursors.stats_of(&self.container);
+        let mut state = self.state();
+        state.stats = stats;
+        state.heir = Some(Heir { round, layers });
+        state.kept.inherit();
+        if state.kept.left_to(round).is_some() {
+            self.cursors.leave();
+        }
+        state.window.ahead().marks
+    }
+
+    /// The first chunk of what was given up that somebody wants.
+    pub(crate) fn left(&self) -> Option<(u64, Arc<Content>)> {
+        let state = self.state();
+        state.kept.left_to(state.heir.as_ref()?.round)
+    }
+
+    /// The chunk that was [`left`](Self::left), to be handed on with this charge. Nothing if it is not any more.
+    pub(crate) fn hand_on_again(self: &Arc<Self>, number: u64, charge: Charge) -> Option<LinesChunk> {
+        let mut state = self.state();
+        let heir = state.heir.clone()?;
+        let (_, content) = state.kept.left_to(heir.round).filter(|(left, _)| *left == number)?;
+        state.kept.hand_on(number, Arc::clone(&content), heir.round);
+        drop(state);
+        let receipt = Receipt::open(Arc::clone(self) as _, number, Some(charge));
+        Some(LinesChunk { content, layers: heir.layers, prefix: IdPrefix::new(&self.container), receipt })
+    }
+
+    /// The log's files are read from now on, from the safe place on: waits until all that was handed on is safe or was given up, and keeps none of it.
+    pub(crate) async fn end_reading(&self) {
+        drop(self.begin_reading().await);
+        loop {
+            let at_rest = self.at_rest.notified();
+            if self.state().kept.is_at_rest() {
+                break;
+            }
+            at_rest.await;
+        }
+        self.cursors.drop_ledger(&self.container);
     }
 
     /// Notes trouble with the container's log.
     pub(crate) fn fails(&self, reason: &str) {
-        if let Some(stats) = &self.stats {
+        if let Some(stats) = self.stats() {
             stats.fails(reason);
         }
     }
 
     /// Counts records that can't be read, and notes why.
     pub(crate) fn misses(&self, records: usize, reason: &str) {
-        if let Some(stats) = &self.stats {
+        if let Some(stats) = self.stats() {
             add(&stats.unreadable, records as u64);
             stats.fails(reason);
         }
@@ -64,14 +164,14 @@ impl ContainerLedger {
 
     /// Notes how many bytes of the log were not read yet.
     pub(crate) fn is_behind(&self, left: u64) {
-        if let Some(stats) = &self.stats {
+        if let Some(stats) = self.stats() {
             stats.left.store(left, Ordering::Relaxed);
         }
     }
 
     /// Counts lines that are handed on, with what is missing before them and what was left out.
     pub(crate) fn count(&self, sealed: &Sealed, gap: bool, suppressed: Option<&Suppressed>) {
-        let Some(stats) = &self.stats else { return };
+        let Some(stats) = self.stats() else { return };
         stats.hand_on(&Batch {
             lines: sealed.lines.len(),
             bytes: sealed.text.len(),
@@ -86,6 +186,15 @@ impl ContainerLedger {
     /// Notes a chunk that ends with these lines, and behind which files can be read on at `place`; returns its number.
     pub(crate) fn open(&self, marks: Marks, place: Option<Place>) -> u64 {
         self.state().window.open(Reached { marks, place })
+    }
+
+    /// The same for a chunk of which a copy is kept, for nothing else may be able to bring its lines again.
+    pub(crate) fn open_kept(&self, marks: Marks, content: Arc<Content>) -> u64 {
+        let mut state = self.state();
+        let number = state.window.open(Reached { marks, place: None });
+        let round = state.heir.as_ref().map_or(0, |heir| heir.round);
+        state.kept.hand_on(number, content, round);
+        number
     }
 
     /// How many chunks are not safe, or stand behind one that is not.
@@ -116,6 +225,16 @@ impl ContainerLedger {
         }
     }
 
+    fn stats(&self) -> Option<Arc<ContainerStats>> {
+        self.state().stats.clone()
+    }
+
+    fn rest_if_all_is_back(&self, state: &State) {
+        if state.kept.is_at_rest() {
+            self.at_rest.notify_waiters();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,20 +251,34 @@ impl Ledger for ContainerLedger {
         let mut state = self.state();
         if let Some(safe) = state.window.settle(chunk) {
             self.cursors.advance(&self.container, safe);
-            if let Some(stats) = &self.stats {
+            if let Some(stats) = &state.stats {
                 stats.safe(safe.marks.latest());
             }
         }
+        state.kept.settle(chunk);
+        self.rest_if_all_is_back(&state);
         self.forget_if_done(&state);
     }
 
-    /// The chunk stays open in the window, so the cursor stops before it.
-    fn abandoned(&self, _chunk: u64) {}
+    /// The chunk stays open in the window, so the cursor stops before it until it is handed on again.
+    fn abandoned(&self, chunk: u64) {
+        let mut state = self.state();
+        state.kept.abandon(chunk);
+        self.rest_if_all_is_back(&state);
+        self.cursors.leave();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use elkhound_pipeline::event::Layer;
+    use elkhound_pipeline::flow::budget::Budget;
+    use elkhound_pipeline::flow::queue::Chunk;
+    use elkhound_pipeline::map::Map;
+    use elkhound_pipeline::value::Value;
+
     use super::*;
+    use crate::input::docker::chunk::Decode;
     use crate::input::docker::follow::Start;
     use crate::input::docker::lines::Lines;
     use crate::input::docker::position::{Position, Stream};
@@ -169,7 +302,8 @@ mod tests {
     fn lines_that_were_cut_are_counted_among_all() {
         let (cursors, _) = Cursors::open(std::path::Path::new("/nonexistent/elkhound.cursors")).unwrap();
         let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
-        let ledger = ContainerLedger::new("a", Arc::new(cursors.counted(Some(Arc::clone(&containers)))));
+        cursors.begin_anew(Some(Arc::clone(&containers)));
+        let ledger = ContainerLedger::new("a", Arc::new(cursors));
         let mut lines = Lines::default();
         for (nanos, truncated) in [(1, true), (2, false), (3, true)] {
             lines.push(Stream::Stdout, Position { nanos, ordinal: 0 }, truncated, |bytes| bytes.push(b'x'));
@@ -197,5 +331,74 @@ mod tests {
         assert!(cursors.of("a").is_some());
         ledger.settled(chunk);
         assert_eq!(cursors.of("a"), None);
+    }
+
+    fn content(text: &str) -> Arc<Content> {
+        let mut lines = Lines::default();
+        lines.push(Stream::Stdout, Position { nanos: 1, ordinal: 0 }, false, |out| {
+            out.extend_from_slice(text.as_bytes())
+        });
+        Arc::new(Content { lines: lines.seal(0), gap: None, suppressed: None })
+    }
+
+    fn layers() -> Layers {
+        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+        Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
+    }
+
+    /// The texts of what is handed on again, whose events are then safe or not.
+    fn handed_on_again(ledger: &Arc<ContainerLedger>, is_safe: bool) -> Vec<Value> {
+        let (budget, mut texts) = (Budget::new(1 << 20), Vec::new());
+        while let Some((number, _)) = ledger.left() {
+            let mut events = Vec::new();
+            Box::new(ledger.hand_on_again(number, budget.try_charge(1).unwrap()).unwrap()).unpack(&mut events);
+            for mut event in events {
+                texts.push(event.field("message").unwrap().clone());
+                event.take_receipt().into_iter().filter(|_| is_safe).for_each(Receipt::acknowledge);
+            }
+        }
+        texts
+    }
+
+    #[tokio::test]
+    async fn the_next_pipeline_gets_what_the_last_has_given_up_and_reads_on_behind_it() {
+        let (ledger, cursors) = ledger();
+        let ledger = Arc::new(ledger);
+        assert_eq!(ledger.inherit(1, layers()), Marks::default());
+        let receipts = [1, 2].map(|nanos| {
+            let number = ledger.open_kept(marks(nanos), content(&format!("line {nanos}")));
+            Receipt::open(Arc::clone(&ledger) as _, number, None)
+        });
+        assert_eq!(ledger.inherit(2, layers()), marks(2));
+        assert!(ledger.left().is_none(), "the old pipeline may still deliver it");
+        let [first, second] = receipts;
+        second.acknowledge();
+        drop(first);
+        assert_eq!(handed_on_again(&ledger, false), ["line 1".into()]);
+        assert_eq!(cursors.of("a").unwrap().reached.marks, Marks::default());
+        // The pipeline that took it has given it up as well; it does not get it again, but the third one does.
+        assert!(ledger.left().is_none());
+        ledger.gone();
+        assert_eq!(ledger.inherit(3, layers()), marks(2));
+        assert_eq!(handed_on_again(&ledger, true), ["line 1".into()]);
+        assert_eq!(cursors.of("a"), None, "the container is gone, and all of it is safe");
+    }
+
+    #[tokio::test]
+    async fn who_reads_the_files_waits_for_what_was_read_through_the_api() {
+        let (_, cursors) = ledger();
+        let ledger = cursors.ledger_or_new("a");
+        let receipt = Receipt::open(Arc::clone(&ledger) as _, ledger.open_kept(marks(1), content("line")), None);
+        let waiting = tokio::spawn({
+            let cursors = Arc::clone(&cursors);
+            async move { cursors.api_rests().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        receipt.acknowledge();
+        waiting.await.unwrap();
+        assert!(cursors.ledger("a").is_none());
+        drop(ledger);
+        cursors.let_go();
     }
 }

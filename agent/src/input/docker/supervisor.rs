@@ -7,10 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use tracing::{debug, info, warn};
 use super::api::{ApiError, Engine, Environment, Event, Listed};
 use super::chunk::Layers;
 use super::cursor::Cursors;
-use super::files::Order;
+use super::files::{Order, claimed};
 use super::follow::early::Early;
 use super::follow::{Follower, Habit, Signals, Start};
 use super::hints::Hints;
@@ -30,6 +31,7 @@ use super::screen::Screen;
 use super::select::{Own, Wanted};
 use super::unproved::Unproved;
 use crate::backoff::Backoff;
+use crate::claim;
 use crate::random;
 
 /// How often the list is taken.
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) wanted: Wanted,
     /// The cursors.
     pub(crate) cursors: Arc<Cursors>,
+    /// How often pipelines were loaded before this one.
+    pub(crate) round: u64,
     /// The reader of files, for logs whose files can be read.
     pub(crate) files: Option<LogFiles>,
     /// Whose turn it is to catch up with a log through the API.
@@ -77,6 +81,25 @@ impl Shared {
     fn hints_of(&self, container: &Container) -> Hints {
         if self.hints { Hints::of(&container.name, &container.labels, self.limit) } else { Hints::default() }
     }
+
+    /// Whether cursors without a reader are nobody's: logs that were read from their files may still be taken over.
+    fn can_tell_orphans(&self) -> bool {
+        match &self.files {
+            Some(files) => files.has_taken_over.load(Ordering::Relaxed),
+            None => claim::is_left_to(&claimed(self.cursors.path()), self.round),
+        }
+    }
+
+    /// The container is gone and nobody reads its log any more. What was given up of it is handed on again, unless it is not wanted.
+    fn bury(&self, own: &Own, ledger: &ContainerLedger) {
+        match ledger.about().filter(|(_, container)| self.wanted.exclusion(container, own).is_none()) {
+            Some((host, container)) => {
+                ledger.inherit(self.round, (self.describe)(&host, &container));
+                ledger.gone();
+            }
+            None => self.cursors.remove(ledger.container()),
+        }
+    }
 }
 
 /// The thread that reads log files.
@@ -85,6 +108,8 @@ pub(crate) struct LogFiles {
     pub(crate) orders: flume::Sender<Order>,
     /// Where a log is, `*` standing for its container's id; below the engine's own folder if not given.
     pub(crate) pattern: Option<String>,
+    /// It goes on with what the reader before it had open.
+    pub(crate) has_taken_over: Arc<AtomicBool>,
 }
 
 impl LogFiles {
@@ -240,7 +265,12 @@ impl Supervisor {
         let missing: Vec<String> = self.known.keys().filter(|id| !listed.contains(id.as_str())).cloned().collect();
         missing.iter().for_each(|id| self.destroyed(id));
         for id in self.shared.cursors.without_reader() {
-            if !listed.contains(id.as_str()) && !self.known.contains_key(&id) {
+            if listed.contains(id.as_str()) || self.known.contains_key(&id) {
+                continue;
+            }
+            if let Some(ledger) = self.shared.cursors.ledger(&id) {
+                self.shared.bury(&self.own, &ledger);
+            } else if self.shared.can_tell_orphans() {
                 debug!(container = id, "the container is gone, and its cursor with it");
                 self.shared.cursors.remove(&id);
             }
@@ -335,9 +365,15 @@ async fn follow(
     signals: watch::Receiver<Signals>,
     Born { start, early }: Born,
 ) -> Ending {
-    let Some(container) = inspect(&session.engine, &id, &shared.stop).await else { return Ending::Unknown };
+    let Some(container) = inspect(&session.engine, &id, &shared.stop).await else {
+        if let Some(ledger) = shared.cursors.ledger(&id).filter(|_| !shared.stop.is_cancelled()) {
+            shared.bury(own, &ledger);
+        }
+        return Ending::Unknown;
+    };
     if let Some(reason) = shared.wanted.exclusion(&container, own) {
         debug!(container = container.name, reason, "this container is left out");
+        shared.cursors.drop_ledger(&id);
         return Ending::Done;
     }
     if let Some(risk) = container.risk() {
@@ -348,17 +384,25 @@ async fn follow(
         by_files(shared, session, path, container, signals, start).await;
         return Ending::Done;
     }
+    let begun = tokio::select! {
+        () = shared.stop.cancelled() => return Ending::Done,
+        begun = begin_reading(shared, &id) => begun,
+    };
+    let (ledger, _reading) = begun;
     let start = shared.cursors.begin(&id, &container.driver, start);
-    let read = shared.cursors.of(&id).map(|cursor| cursor.reached.marks).unwrap_or_default();
     let described = signals.borrow().changes;
     let host = session.host;
-    shared.cursors.describe(&container, "api");
+    ledger.describe(&host, &container);
     let describer = Arc::clone(shared);
-    let describe = Arc::new(move |container: &Container| (describer.describe)(&host, container));
+    let describer_host = Arc::clone(&host);
+    let describe = Arc::new(move |container: &Container| (describer.describe)(&describer_host, container));
     let hints = shared.hints_of(&container);
+    let layers = describe(&container);
+    let read = ledger.inherit(shared.round, layers.clone());
     let follower = Follower {
-        layers: describe(&container),
-        ledger: Arc::new(ContainerLedger::new(&id, Arc::clone(&shared.cursors))),
+        layers,
+        ledger,
+        host,
         described,
         engine: session.engine,
         waits: false,
@@ -391,6 +435,23 @@ async fn follow(
     Ending::Done
 }
 
+/// Waits until nobody else reads the container's log or, where that was read from its files, has receipts of it out. Returns its ledger, with the right to read.
+async fn begin_reading(shared: &Shared, id: &str) -> (Arc<ContainerLedger>, OwnedMutexGuard<()>) {
+    if shared.cursors.ledger(id).is_none() && shared.cursors.of(id).is_some() {
+        claim::left_to(&claimed(shared.cursors.path()), shared.round).await;
+    }
+    let ledger = shared.cursors.ledger_or_new(id);
+    let reading = ledger.begin_reading().await;
+    (ledger, reading)
+}
+
+/// Waits until what was read of the container's log through the API is safe or was given up: its files are read from the safe place on.
+async fn end_reading(shared: &Shared, id: &str) {
+    if let Some(ledger) = shared.cursors.ledger(id) {
+        ledger.end_reading().await;
+    }
+}
+
 /// Has the container's log read from its files, and passes on when its description changes.
 async fn by_files(
     shared: &Shared,
@@ -401,6 +462,10 @@ async fn by_files(
     start: Start,
 ) {
     let Some(files) = &shared.files else { return };
+    tokio::select! {
+        () = shared.stop.cancelled() => return,
+        () = end_reading(shared, &container.id) => {}
+    }
     let (id, mut described) = (container.id.clone(), signals.borrow().changes);
     let host = session.host;
     let mut order = Some(Order::Read { path: path.clone(), container: Box::new(container), host, start });
@@ -458,7 +523,7 @@ async fn find_own(engine: &Engine) -> Own {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue;
@@ -507,6 +572,7 @@ mod tests {
             start: Start::Beginning,
             wanted: Wanted::default(),
             cursors: Arc::new(cursors),
+            round: 0,
             files: None,
             turns: super::super::follow::turns(),
             places: super::super::follow::early::places(),

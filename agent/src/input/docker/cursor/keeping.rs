@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::Cursors;
-use crate::input::docker::files::handover;
 
 /// How often they are written, if they have moved.
 const SAVE: Duration = Duration::from_secs(1);
@@ -36,15 +35,8 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Cursors> {
     Ok(cursors)
 }
 
-/// Writes cursors for as long as anything can move them, and closes what their reader has left open when no other comes.
-pub(crate) async fn keep(cursors: Weak<Cursors>, round: u64) {
-    let Some(path) = cursors.upgrade().map(|cursors| cursors.path().to_owned()) else { return };
-    save(cursors).await;
-    sleep(handover::UNWANTED).await;
-    handover::close(&path, round);
-}
-
-async fn save(cursors: Weak<Cursors>) {
+/// Writes cursors for as long as anything can move them.
+pub(crate) async fn keep(cursors: Weak<Cursors>) {
     let mut ticks = interval(SAVE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut fails = false;

@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::super::metadata::{Container, Host};
 use super::segments::Segment;
+use crate::claim;
 
 /// How long open files wait for a reader: one that follows has its pipeline made already, and only waits for the cursors.
-pub(crate) const UNWANTED: Duration = Duration::from_secs(10);
+const UNWANTED: Duration = Duration::from_secs(10);
 
 static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 
@@ -50,8 +53,15 @@ pub(super) fn take(cursors: &Path) -> Vec<OpenLog> {
     left().extract_if(.., |left| left.cursors == cursors).flat_map(|left| left.logs).collect()
 }
 
+/// Closes what the reader of this `round` leaves and nobody takes after its last receipt is back, when it gives its claim to `files` back.
+pub(super) async fn close_unwanted(cursors: PathBuf, files: PathBuf, round: u64) {
+    claim::given_back(&files, round).await;
+    sleep(UNWANTED).await;
+    close(&cursors, round);
+}
+
 /// Closes what the reader of this `round` has left.
-pub(crate) fn close(cursors: &Path, round: u64) {
+fn close(cursors: &Path, round: u64) {
     left().retain(|left| left.cursors != cursors || left.round != round);
 }
 

@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elkhound_pipeline::flow::budget::Charge;
 use elkhound_pipeline::flow::receipt::{Ledger, Receipt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 use super::super::api::{ApiError, ByteStream};
-use super::super::chunk::LinesChunk;
+use super::super::chunk::{Content, LinesChunk};
 use super::super::intake::{Intake, Verdict};
 use super::super::position::{Gap, IdPrefix, Marks};
 use super::pass::{Mode, Pass};
@@ -197,7 +198,7 @@ impl Follower {
         mode == Mode::Unproved && self.unproved.due().is_some_and(|due| due <= Instant::now())
     }
 
-    /// Hands the lines on; closes the stream while the queue is full for long.
+    /// Hands the lines on.
     async fn hand_on(&mut self, reading: &mut Reading) -> Result<(), Pass> {
         if reading.intake.lines.is_empty() && reading.gap.is_none() && !self.screen.is_due() {
             return Ok(());
@@ -216,34 +217,41 @@ impl Follower {
             self.ledger.settled(number);
             return Ok(());
         }
-        let queue = self.queue.clone();
-        let mut charging = pin!(queue.charge(LinesChunk::cost(&lines)));
-        let charge = tokio::select! {
-            () = self.stop.cancelled() => return Err(Pass::Stop),
-            charge = timeout(STALLED, &mut charging) => charge,
-        };
-        let charge = match charge {
-            Ok(charge) => charge,
-            Err(_) => {
-                self.let_go(reading).await;
-                reading.turn = None;
-                tokio::select! {
-                    () = self.stop.cancelled() => return Err(Pass::Stop),
-                    charge = charging => charge,
-                }
-            }
-        };
+        let charge = self.charge(reading, LinesChunk::cost(&lines)).await?;
         self.advance(reading.mode, &lines.marks);
         reading.lines += lines.lines.len();
         if let Some(suppressed) = &suppressed {
             suppressed.report(&self.container.name);
         }
         self.ledger.count(&lines, reading.gap.is_some(), suppressed.as_ref());
-        let number = self.ledger.open(self.read, None);
+        let content = Arc::new(Content { lines, gap: reading.gap.take(), suppressed });
+        let number = self.ledger.open_kept(self.read, Arc::clone(&content));
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
-        let (gap, layers, prefix) = (reading.gap.take(), self.layers.clone(), IdPrefix::new(&self.id));
-        let chunk = LinesChunk { lines, gap, suppressed, layers, prefix, receipt };
-        queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+        let (layers, prefix) = (self.layers.clone(), IdPrefix::new(&self.id));
+        let chunk = LinesChunk { content, layers, prefix, receipt };
+        self.queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+    }
+
+    /// Takes so many bytes from the budget; closes the stream while they are not there for long.
+    async fn charge(&mut self, reading: &mut Reading, bytes: usize) -> Result<Charge, Pass> {
+        let (queue, ledger) = (self.queue.clone(), Arc::clone(&self.ledger));
+        let mut charging = pin!(async {
+            ledger.is_next().await;
+            queue.charge(bytes).await
+        });
+        let charge = tokio::select! {
+            () = self.stop.cancelled() => return Err(Pass::Stop),
+            charge = timeout(STALLED, &mut charging) => charge,
+        };
+        if let Ok(charge) = charge {
+            return Ok(charge);
+        }
+        self.let_go(reading).await;
+        reading.turn = None;
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Pass::Stop),
+            charge = charging => Ok(charge),
+        }
     }
 
     /// Gives up a stream that may not be at its end. Engines before 23.0 mix up the decompressed copies of rotated files when the log is opened again

@@ -198,7 +198,8 @@ impl Work {
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1 << 20));
         let cursors = Cursors::open(std::path::Path::new("/nowhere/elkhound.cursors")).unwrap().0;
         let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
-        let cursors = Arc::new(cursors.counted(Some(Arc::clone(&containers))));
+        cursors.begin_anew(Some(Arc::clone(&containers)));
+        let cursors = Arc::new(cursors);
         cursors.begin(ID, "json-file", Start::Beginning);
         let mut read = Marks::default();
         if safe > 0 {
@@ -219,6 +220,7 @@ impl Work {
             unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
             container,
             layers,
+            host: Arc::default(),
             describe: Arc::new(move |_| described.clone()),
             limit: 1 << 20,
             strip_ansi: false,

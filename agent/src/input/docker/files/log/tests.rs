@@ -43,7 +43,8 @@ impl Folder {
 
     fn counted(&self, reading: Reading, containers: Option<Arc<Containers>>) -> Log {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
-        let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors.counted(containers))));
+        cursors.begin_anew(containers);
+        let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
         let layers =
             Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false, pipeline: None };
