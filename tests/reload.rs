@@ -176,15 +176,20 @@ fn counting(name: &str, numbers: std::ops::Range<usize>, options: &[&str], then:
     Container::run(name, options, &format!("for i in $(seq {first} {last}); do echo line $i; done; {then}"))
 }
 
-/// Waits until the pipeline's first input has read so many lines of a container.
-fn until_read(address: &str, container: &Container, lines: usize) {
+/// How many lines of a container the pipeline's first input has handed on.
+fn read(address: &str, container: &Container) -> u64 {
+    let url = format!("http://{address}/_node/stats/pipelines/main");
+    let stats: Value = serde_json::from_str(&output_of(Command::new("curl").args(["--silent", &url]))).unwrap();
+    let containers = stats["pipelines"]["main"]["plugins"]["inputs"][0]["containers"].as_array().cloned();
+    let found = containers.unwrap_or_default().into_iter().find(|it| it["name"] == container.name());
+    found.and_then(|found| found["lines"].as_u64()).unwrap_or_default()
+}
+
+/// Waits until so many are.
+fn until_read(address: &str, container: &Container, lines: u64) {
     eventually("the lines of a container", LIMIT, || {
-        let url = format!("http://{address}/_node/stats/pipelines/main");
-        let stats: Value = serde_json::from_str(&output_of(Command::new("curl").args(["--silent", &url]))).unwrap();
-        let containers = stats["pipelines"]["main"]["plugins"]["inputs"][0]["containers"].as_array().cloned();
-        let read = containers.unwrap_or_default().into_iter().find(|it| it["name"] == container.name());
-        let is_read = read.is_some_and(|it| it["lines"].as_u64() >= Some(lines as u64));
-        if is_read { Ok(()) } else { Err(stats.to_string()) }
+        let found = read(address, container);
+        if found >= lines { Ok(()) } else { Err(format!("{found} of {}", container.name())) }
     });
 }
 
@@ -226,6 +231,35 @@ fn through_the_api_lines_of_removed_containers_are_handed_on_again_and_new_ones_
         1,
         "of those that are there: {cursors}"
     );
+}
+
+#[test]
+#[ignore = "needs the rig: make test"]
+fn a_log_that_can_be_rotated_and_waits_for_room_when_its_pipeline_is_loaded_again_is_read_once() {
+    for driver in ["json-file", "local"] {
+        let ours = format!("reload-room-{driver}-{}", std::process::id());
+        let input = format!("docker {{ read => api filter_name => '{ours}' }}");
+        let nowhere = format!("input {{ {input} }} output {{ elasticsearch {{ hosts => ['http://127.0.0.1:9'] }} }}");
+        let mut agent = Agent::new(&ours, &nowhere)
+            .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
+            .environment("CONFIG_RELOAD_AUTOMATIC", "true")
+            .environment("CONFIG_RELOAD_INTERVAL", "50ms")
+            .environment("MEMORY_MAX_IN_FLIGHT", "1mb")
+            .environment("API_HTTP_PORT", "0");
+        agent.start();
+        let api = address(&mut agent, "the monitoring API answers").to_string();
+        let script = "i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i + 1)); [ $((i % 10)) -gt 0 ] || usleep 5000; done; sleep 100000";
+        let driver = format!("--log-driver={driver}");
+        let container = Container::run(&ours, &[&driver, "--log-opt=max-size=5m", "--log-opt=max-file=3"], script);
+        eventually("a reader that waits for room", LIMIT, || {
+            let before = read(&api, &container);
+            std::thread::sleep(Duration::from_millis(500));
+            let after = read(&api, &container);
+            if before == after && after > 500 { Ok(()) } else { Err(format!("{before}, then {after}")) }
+        });
+        agent.set_pipeline(&format!("input {{ {input} }} output {{ stdout {{ codec => json_lines }} }}"));
+        assert_once(&mut agent, 6_000);
+    }
 }
 
 #[test]

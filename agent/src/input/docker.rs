@@ -108,6 +108,7 @@
 //!
 //! Logstash has no such input; this one takes the place of Logspout and of `input { tcp }` or `input { syslog }` behind it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -173,7 +174,7 @@ use logspout::Logspout;
 use metadata::{Container, Host, Labels};
 use options::LOGS;
 use position::Stream;
-use select::Wanted;
+use select::{Own, Wanted};
 use supervisor::{Describe, LogFiles, Shared, Supervisor};
 
 /// The row of the table.
@@ -385,12 +386,18 @@ impl Options {
             Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
                 let host = Arc::new(Host { name: host, ..Host::default() });
-                let known = Known::Found(pattern, host);
+                let is_there = |id: &str| LogFiles::is_there(Path::new(&pattern.replace('*', id)));
+                let layers = |host: &Host, container: &Container| {
+                    wanted.exclusion(container, &Own::default()).is_none().then(|| describe(host, container))
+                };
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    () = cursors.api_rests() => {}
+                    () = again::leave_to_files(&cursors, round, is_there, layers) => {}
                 }
-                return read_files((&cursors, round, &stop), |claim| reader(known, claim)).await;
+                let known = Known::Found(pattern, host);
+                let by_files = read_files((&cursors, round, &stop), |claim| reader(known, claim));
+                let again = again::hand_on(Arc::clone(&cursors), round, queue.clone(), stop.clone());
+                return tokio::join!(by_files, again).0;
             }
         };
         let (orders, told) = files::orders();
@@ -404,7 +411,7 @@ impl Options {
         };
         let has_taken_over = Arc::clone(&has_taken_over);
         let files = pattern.map(|pattern| LogFiles { orders, pattern, has_taken_over });
-        let again = again::hand_on(Arc::clone(&cursors), queue.clone(), stop.clone());
+        let again = again::hand_on(Arc::clone(&cursors), round, queue.clone(), stop.clone());
         let shared = Shared {
             environment,
             describe: Arc::clone(&describe),

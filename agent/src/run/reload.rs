@@ -11,9 +11,10 @@
 //!    a container may be removed meanwhile: they are read on at once behind what the old input has handed on.
 //! 4. The old pipelines deliver what they have. Where all their inputs can read again, they give up at the deadline of a stop; what was
 //!    not delivered is read by the new pipeline. Where some can't (tcp, udp, `pipeline`), an old pipeline goes on delivering beside the new one for as
-//!    long as it takes, until it is itself the second that is replaced: there are never more than two.
+//!    long as it takes. With the next reload, whenever that is, the second gives up: there are never more than two.
 //!    Docker's log files are handed over open, so that those of a container that has been removed can be read again. Of what was read through the engine's API the
 //!    text is kept until it is safe, and handed on to the new pipeline when the old one gives it up.
+//!    What it leaves out: lines that a container writes between a reload that changes how its log is read (`read` of the docker input) and its removal, while the old pipeline is blocked.
 //! 5. A queue on disk is handed over as positions are: the new pipeline opens it when the last receipt of the old one is back, and finds in it what was not delivered.
 
 use std::time::Duration;
@@ -346,8 +347,15 @@ impl Pipelines {
     fn replace(&mut self, id: &str, old: Current) -> Option<Switch> {
         let switch = old.switch.filter(|switch| !switch.ended.is_cancelled())?;
         self.replaced.retain(|replaced| !replaced.switch.ended.is_cancelled());
-        for second in self.replaced.iter().filter(|replaced| replaced.id == id && !replaced.reads_again) {
-            warn!(pipeline = id, "what an earlier pipeline of this name could not deliver until now is given up");
+        for second in self.replaced.iter().filter(|replaced| replaced.id == id) {
+            if second.reads_again {
+                warn!(
+                    pipeline = id,
+                    "an earlier pipeline of this name could not deliver everything until now; the rest is read again by the new one"
+                );
+            } else {
+                warn!(pipeline = id, "what an earlier pipeline of this name could not deliver until now is given up");
+            }
             second.switch.give_up();
         }
         switch.leave();

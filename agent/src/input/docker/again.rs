@@ -9,18 +9,19 @@ use elkhound_pipeline::flow::queue::{Closed, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::chunk::LinesChunk;
+use super::chunk::{Layers, LinesChunk};
 use super::cursor::Cursors;
-use super::follow::source_number;
+use super::follow::{self, source_number};
 use super::ledger::ContainerLedger;
+use super::metadata::{Container, Host};
 
-/// Hands on to `queue` what is given up, until `stop`.
-pub(crate) async fn hand_on(cursors: Arc<Cursors>, queue: Queue, stop: CancellationToken) {
+/// Hands on to `queue` what is given up and is for this round, until `stop`.
+pub(crate) async fn hand_on(cursors: Arc<Cursors>, round: u64, queue: Queue, stop: CancellationToken) {
     let all = async {
         loop {
             let first = cursors.hand_on_again().await;
             for ledger in cursors.ledgers() {
-                if one(&ledger, &queue).await.is_err() {
+                if one(&ledger, round, &queue).await.is_err() {
                     return;
                 }
             }
@@ -29,18 +30,19 @@ pub(crate) async fn hand_on(cursors: Arc<Cursors>, queue: Queue, stop: Cancellat
         }
     };
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         () = all => {}
     }
 }
 
 /// The same for one container.
-async fn one(ledger: &Arc<ContainerLedger>, queue: &Queue) -> Result<(), Closed> {
+async fn one(ledger: &Arc<ContainerLedger>, round: u64, queue: &Queue) -> Result<(), Closed> {
     let mut events = 0;
-    while let Some((number, content)) = ledger.left() {
+    while let Some((number, content)) = ledger.left(round) {
         let charge = queue.charge(LinesChunk::cost(&content.lines)).await;
         // It may have been left to yet another round meanwhile.
-        let Some(chunk) = ledger.hand_on_again(number, charge) else { continue };
+        let Some(chunk) = ledger.hand_on_again(round, number, charge) else { continue };
         events += content.events();
         queue.send(source_number(ledger.container()), Box::new(chunk)).await?;
     }
@@ -49,6 +51,42 @@ async fn one(ledger: &Arc<ContainerLedger>, queue: &Queue) -> Result<(), Closed>
         info!(container, events, "what the earlier pipeline has given up of this container's log is handed on again");
     }
     Ok(())
+}
+
+/// Logs are read from their files from now on, from the safe place on. Waits until all that was read of them through the API is safe or was given up; what
+/// was given up is handed on again where no file `is_there` that has it.
+pub(crate) async fn leave_to_files(
+    cursors: &Cursors,
+    round: u64,
+    is_there: impl Fn(&str) -> bool,
+    layers: impl Fn(&Host, &Container) -> Option<Layers>,
+) {
+    for ledger in cursors.ledgers() {
+        ledger.rests().await;
+        if is_there(ledger.container()) {
+            cursors.drop_ledger(ledger.container());
+        } else {
+            bury(&ledger, round, cursors, &layers);
+        }
+    }
+}
+
+/// The container is gone, and nobody reads its log any more. What was given up of it is for this round, unless it is not wanted there.
+pub(crate) fn bury(
+    ledger: &ContainerLedger,
+    round: u64,
+    cursors: &Cursors,
+    layers: impl FnOnce(&Host, &Container) -> Option<Layers>,
+) {
+    let Some((host, container)) = ledger.about() else { return cursors.remove(ledger.container()) };
+    let Some(layers) = layers(&host, &container) else { return cursors.remove(ledger.container()) };
+    if !ledger.is_read() {
+        ledger.count_unread();
+        follow::warn_of_unread(&container.name);
+    }
+    ledger.describe(&host, &container);
+    ledger.inherit(round, layers);
+    ledger.gone();
 }
 
 #[cfg(test)]
@@ -62,7 +100,7 @@ mod tests {
     use elkhound_pipeline::map::Map;
 
     use super::*;
-    use crate::input::docker::chunk::{Content, Decode, Layers};
+    use crate::input::docker::chunk::{Content, Decode};
     use crate::input::docker::follow::Start;
     use crate::input::docker::lines::Lines;
     use crate::input::docker::position::{Marks, Position, Stream};
@@ -109,7 +147,7 @@ mod tests {
         // Room for one of the two.
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1024));
         let (lane, stop) = (lanes.remove(0), CancellationToken::new());
-        let handing_on = tokio::spawn(hand_on(Arc::clone(&cursors), queue, stop.clone()));
+        let handing_on = tokio::spawn(hand_on(Arc::clone(&cursors), 1, queue, stop.clone()));
         tokio::task::yield_now().await;
         assert!(lane.try_next().is_none(), "nobody has said that it is wanted");
         ledger.is_next().await;

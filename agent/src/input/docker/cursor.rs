@@ -132,13 +132,6 @@ impl Cursors {
         self.state().ledgers.values().cloned().collect()
     }
 
-    /// Waits until all that was read through the API is safe or was given up, and keeps none of it: the logs' files are read instead.
-    pub(crate) async fn api_rests(&self) {
-        for ledger in self.ledgers() {
-            ledger.end_reading().await;
-        }
-    }
-
     /// What was given up of this container's log is not wanted, or is read again.
     pub(crate) fn drop_ledger(&self, container: &str) {
         let ledger = self.state().ledgers.remove(container);
@@ -160,8 +153,8 @@ impl Cursors {
         self.handing_on_again.lock().await
     }
 
-    /// Waits until what was given up is handed on again. So however often pipelines are loaded again while nothing can be delivered, what is kept
-    /// stays within twice what may be in flight.
+    /// Waits until what was given up is handed on again. So what is kept stays bounded, however often pipelines are loaded again while nothing can be
+    /// delivered: the text of what was given up, beside what is in flight.
     pub(crate) async fn after_what_was_given_up(&self) {
         drop(self.handing_on_again.lock().await);
     }

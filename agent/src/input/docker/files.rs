@@ -208,7 +208,7 @@ impl Files {
         let mut block = Vec::new();
         let mut finder = None;
         self.take_over(&mut logs);
-        self.has_taken_over.store(true, Ordering::Relaxed);
+        self.has_taken_over.store(true, Ordering::Release);
         if let Known::Found(pattern, _) = &self.known {
             info!(path = pattern, "reading containers' log files");
             finder = Some(Finder::new(pattern));

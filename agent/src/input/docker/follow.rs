@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elkhound_pipeline::flow::queue::Queue;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -122,7 +122,7 @@ pub(crate) struct Follower {
     /// What is left out of it.
     pub(crate) screen: Screen,
     /// What a log that can be rotated has handed on while it was followed.
-    pub(crate) unproved: Unproved,
+    pub(crate) unproved: OwnedMutexGuard<Unproved>,
     /// Its log driver keeps nothing that could be read, which has been said.
     pub(crate) unreadable: bool,
     /// Gaps so far, and where the last one began and ended.
@@ -192,7 +192,8 @@ impl Follower {
                 Next::Stop => false,
             };
             if !go_on {
-                return self.prove_last().await;
+                self.prove_last().await;
+                return self.ledger.end_reading(seen.starts <= self.finished);
             }
         }
     }
@@ -201,7 +202,9 @@ impl Follower {
     async fn prove_last(&mut self) {
         if !self.unproved.is_empty() && !self.left {
             self.stop = CancellationToken::new();
-            let _ = timeout(LAST, self.read_back(Mode::Proving)).await;
+            if let Ok(Pass::End(_)) = timeout(LAST, self.read_back(Mode::Proving)).await {
+                self.unproved.clear();
+            }
         }
     }
 
@@ -238,10 +241,7 @@ impl Follower {
         // That a log can't be read at all was said already.
         if !self.unreadable && self.signals.borrow().starts > self.finished {
             self.ledger.count_unread();
-            warn!(
-                container = self.container.name,
-                "the container was removed before its log had been read to the end, so lines may be missing; mount /var/lib/docker/containers read-only, from whose files all is read"
-            );
+            warn_of_unread(&self.container.name);
         }
         self.ledger.gone();
     }
@@ -326,10 +326,18 @@ impl Follower {
         }
         if let Ok(Some(container)) = self.engine.inspect(&self.id).await.map(Container::new) {
             self.layers = (self.describe)(&container);
-            self.ledger.describe(&self.host, &container);
+            self.ledger.describe_anew(&self.host, &container, &self.layers);
             self.container = container;
         }
     }
+}
+
+/// Says that lines of a container may be missing, which is gone.
+pub(super) fn warn_of_unread(container: &str) {
+    warn!(
+        container,
+        "the container was removed before its log had been read to the end, so lines may be missing; mount /var/lib/docker/containers read-only, from whose files all is read"
+    );
 }
 
 /// A number for the queue's lanes and for spreading pauses: the first digits of the container's id.

@@ -2,7 +2,8 @@
 //!
 //! When a pipeline is loaded again and the old one can't deliver what it has, a log that is still there could be read again. But the engine forgets the log of
 //! a container that is removed, and an input can't open it beforehand as it can a file. So the text of what is in flight stays here; the events share
-//! it, so that it costs memory only where an output has encoded them already, and that is within what their chunk has been charged.
+//! it, so that it costs memory only where an output has encoded them already, and that is within what their chunk has been charged. What was given up is charged
+//! to nobody until it is on its way again, before all new lines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,17 +20,15 @@ pub(crate) struct Kept {
 
 struct Chunk {
     content: Arc<Content>,
-    /// The round of the pipeline that has it, or has given it up since the log has a new reader.
-    tried: Option<u64>,
     /// It is on its way.
     is_out: bool,
 }
 
 impl Kept {
-    /// Chunk `number` is handed on to a pipeline of this round.
-    pub(crate) fn hand_on(&mut self, number: u64, content: Arc<Content>, round: u64) {
+    /// Chunk `number` is handed on.
+    pub(crate) fn hand_on(&mut self, number: u64, content: Arc<Content>) {
         self.out += 1;
-        self.chunks.insert(number, Chunk { content, tried: Some(round), is_out: true });
+        self.chunks.insert(number, Chunk { content, is_out: true });
     }
 
     /// Chunk `number` is safe.
@@ -45,15 +44,9 @@ impl Kept {
         }
     }
 
-    /// The log has a new reader, which gets all that was given up so far.
-    pub(crate) fn inherit(&mut self) {
-        self.chunks.values_mut().filter(|chunk| !chunk.is_out).for_each(|chunk| chunk.tried = None);
-    }
-
-    /// The first chunk that was given up, but by a pipeline of this round: that would give it up again.
-    pub(crate) fn left_to(&self, round: u64) -> Option<(u64, Arc<Content>)> {
-        let may_try = |chunk: &Chunk| !chunk.is_out && chunk.tried.is_none_or(|tried| tried < round);
-        let left = self.chunks.iter().find(|(_, chunk)| may_try(chunk));
+    /// The first chunk that was given up.
+    pub(crate) fn left(&self) -> Option<(u64, Arc<Content>)> {
+        let left = self.chunks.iter().find(|(_, chunk)| !chunk.is_out);
         left.map(|(number, chunk)| (*number, Arc::clone(&chunk.content)))
     }
 
@@ -72,27 +65,25 @@ mod tests {
         Arc::new(Content { lines: Lines::default().seal(0), gap: None, suppressed: None })
     }
 
-    fn left_to(kept: &Kept, round: u64) -> Option<u64> {
-        kept.left_to(round).map(|(number, _)| number)
+    fn left(kept: &Kept) -> Option<u64> {
+        kept.left().map(|(number, _)| number)
     }
 
     #[test]
-    fn what_an_earlier_round_gives_up_is_left_to_the_next_until_it_is_handed_on_again() {
+    fn what_is_given_up_is_left_until_it_is_handed_on_again() {
         let mut kept = Kept::default();
-        (0..3).for_each(|number| kept.hand_on(number, content(), 1));
-        assert_eq!((left_to(&kept, 2), kept.is_at_rest()), (None, false), "all is on its way");
+        (0..3).for_each(|number| kept.hand_on(number, content()));
+        assert_eq!((left(&kept), kept.is_at_rest()), (None, false), "all is on its way");
         kept.settle(0);
         kept.abandon(2);
-        assert_eq!((left_to(&kept, 1), left_to(&kept, 2)), (None, Some(2)));
-        kept.hand_on(2, content(), 2);
-        assert_eq!(left_to(&kept, 2), None);
+        assert_eq!(left(&kept), Some(2));
+        kept.hand_on(2, content());
+        assert_eq!((left(&kept), kept.is_at_rest()), (None, false));
         kept.abandon(1);
         kept.abandon(2);
-        assert_eq!((left_to(&kept, 2), left_to(&kept, 3), kept.is_at_rest()), (Some(1), Some(1), true));
+        assert_eq!((left(&kept), kept.is_at_rest()), (Some(1), true));
         kept.settle(1);
-        assert_eq!((left_to(&kept, 2), left_to(&kept, 3)), (None, Some(2)));
-        kept.inherit();
-        assert_eq!(left_to(&kept, 2), Some(2), "a new reader of the same round is not the one that has given it up");
+        assert_eq!(left(&kept), Some(2));
         kept.settle(99);
         kept.abandon(99);
     }

@@ -20,6 +20,7 @@ use super::metadata::{Container, Host};
 use super::place::{Place, Reached};
 use super::position::{IdPrefix, Marks};
 use super::screen::Suppressed;
+use super::unproved::Unproved;
 use crate::claim::Claim;
 use crate::input::window::Window;
 use crate::stats::containers::{Batch, ContainerStats};
@@ -30,8 +31,8 @@ pub(crate) struct ContainerLedger {
     container: String,
     cursors: Arc<Cursors>,
     state: Mutex<State>,
-    /// Held by who reads the log: a new reader waits for the end of the old one.
-    reader: Arc<tokio::sync::Mutex<()>>,
+    /// Held by who reads the log: a new reader waits for the end of the old one, and goes on with what that has handed on unproved.
+    reader: Arc<tokio::sync::Mutex<Unproved>>,
     /// All that was handed on has come back.
     at_rest: Notify,
     /// Given back with the last receipt: whoever reads the log's files then begins where they are safe.
@@ -41,6 +42,8 @@ pub(crate) struct ContainerLedger {
 struct State {
     window: Window<Reached>,
     gone: bool,
+    /// Its last reader has seen the end of what the container had written, which was not running any more.
+    is_read: bool,
     stats: Option<Arc<ContainerStats>>,
     kept: Kept,
     about: Option<About>,
@@ -66,9 +69,10 @@ impl ContainerLedger {
             stats.safe(safe.marks.latest());
         }
         let (window, kept) = (Window::after(safe), Kept::default());
-        let state = Mutex::new(State { window, gone: false, stats, kept, about: None, heir: None });
-        let container = container.to_owned();
-        Self { container, cursors, state, reader: Arc::default(), at_rest: Notify::new(), claim: None }
+        let state = State { window, gone: false, is_read: false, stats, kept, about: None, heir: None };
+        let (container, state) = (container.to_owned(), Mutex::new(state));
+        let reader = Arc::new(tokio::sync::Mutex::new(Unproved::default()));
+        Self { container, cursors, state, reader, at_rest: Notify::new(), claim: None }
     }
 
     /// Holds the claim for as long as receipts are out.
@@ -88,7 +92,7 @@ impl ContainerLedger {
     }
 
     /// Waits until nobody else reads the log, which is read for as long as the answer is kept.
-    pub(crate) async fn begin_reading(&self) -> OwnedMutexGuard<()> {
+    pub(crate) async fn begin_reading(&self) -> OwnedMutexGuard<Unproved> {
         Arc::clone(&self.reader).lock_owned().await
     }
 
@@ -98,9 +102,28 @@ impl ContainerLedger {
         self.state().about = Some((Arc::clone(host), container.clone()));
     }
 
+    /// The same when what its events share has changed with it.
+    pub(crate) fn describe_anew(&self, host: &Arc<Host>, container: &Container, layers: &Layers) {
+        self.describe(host, container);
+        if let Some(heir) = &mut self.state().heir {
+            heir.layers = layers.clone();
+        }
+    }
+
     /// Whose log it is, if that was told.
     pub(crate) fn about(&self) -> Option<About> {
         self.state().about.clone()
+    }
+
+    /// Its reader ends; `is_read` when the container was not running and all that it had written was handed on.
+    pub(crate) fn end_reading(&self, is_read: bool) {
+        self.state().is_read = is_read;
+    }
+
+    /// Whether the last reader has seen the end of all that the container had written, or has said that it may not have.
+    pub(crate) fn is_read(&self) -> bool {
+        let state = self.state();
+        state.is_read || state.gone
     }
 
     /// From now on a pipeline of this round has it: what others give up of it is for that one, in events with these layers. Returns up to where lines were
@@ -108,43 +131,45 @@ impl ContainerLedger {
     pub(crate) fn inherit(&self, round: u64, layers: Layers) -> Marks {
         let stats = self.cursors.stats_of(&self.container);
         let mut state = self.state();
+        if let Some(stats) = &stats {
+            stats.safe(state.window.safe().marks.latest());
+        }
         state.stats = stats;
         state.heir = Some(Heir { round, layers });
-        state.kept.inherit();
-        if state.kept.left_to(round).is_some() {
+        if state.kept.left().is_some() {
             self.cursors.leave();
         }
         state.window.ahead().marks
     }
 
-    /// The first chunk of what was given up that somebody wants.
-    pub(crate) fn left(&self) -> Option<(u64, Arc<Content>)> {
+    /// The first chunk of what was given up, if it is for a pipeline of this round.
+    pub(crate) fn left(&self, round: u64) -> Option<(u64, Arc<Content>)> {
         let state = self.state();
-        state.kept.left_to(state.heir.as_ref()?.round)
+        state.heir.as_ref().filter(|heir| heir.round == round)?;
+        state.kept.left()
     }
 
     /// The chunk that was [`left`](Self::left), to be handed on with this charge. Nothing if it is not any more.
-    pub(crate) fn hand_on_again(self: &Arc<Self>, number: u64, charge: Charge) -> Option<LinesChunk> {
+    pub(crate) fn hand_on_again(self: &Arc<Self>, round: u64, number: u64, charge: Charge) -> Option<LinesChunk> {
         let mut state = self.state();
-        let heir = state.heir.clone()?;
-        let (_, content) = state.kept.left_to(heir.round).filter(|(left, _)| *left == number)?;
-        state.kept.hand_on(number, Arc::clone(&content), heir.round);
+        let heir = state.heir.clone().filter(|heir| heir.round == round)?;
+        let (_, content) = state.kept.left().filter(|(left, _)| *left == number)?;
+        state.kept.hand_on(number, Arc::clone(&content));
         drop(state);
         let receipt = Receipt::open(Arc::clone(self) as _, number, Some(charge));
         Some(LinesChunk { content, layers: heir.layers, prefix: IdPrefix::new(&self.container), receipt })
     }
 
-    /// The log's files are read from now on, from the safe place on: waits until all that was handed on is safe or was given up, and keeps none of it.
-    pub(crate) async fn end_reading(&self) {
+    /// Waits until nobody reads the log, and all that was handed on is safe or was given up.
+    pub(crate) async fn rests(&self) {
         drop(self.begin_reading().await);
         loop {
             let at_rest = self.at_rest.notified();
             if self.state().kept.is_at_rest() {
-                break;
+                return;
             }
             at_rest.await;
         }
-        self.cursors.drop_ledger(&self.container);
     }
 
     /// Notes trouble with the container's log.
@@ -192,8 +217,7 @@ impl ContainerLedger {
     pub(crate) fn open_kept(&self, marks: Marks, content: Arc<Content>) -> u64 {
         let mut state = self.state();
         let number = state.window.open(Reached { marks, place: None });
-        let round = state.heir.as_ref().map_or(0, |heir| heir.round);
-        state.kept.hand_on(number, content, round);
+        state.kept.hand_on(number, content);
         number
     }
 
@@ -336,7 +360,7 @@ mod tests {
     fn content(text: &str) -> Arc<Content> {
         let mut lines = Lines::default();
         lines.push(Stream::Stdout, Position { nanos: 1, ordinal: 0 }, false, |out| {
-            out.extend_from_slice(text.as_bytes())
+            out.extend_from_slice(text.as_bytes());
         });
         Arc::new(Content { lines: lines.seal(0), gap: None, suppressed: None })
     }
@@ -346,15 +370,15 @@ mod tests {
         Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
     }
 
-    /// The texts of what is handed on again, whose events are then safe or not.
-    fn handed_on_again(ledger: &Arc<ContainerLedger>, is_safe: bool) -> Vec<Value> {
+    /// The texts of what is handed on again to a pipeline of this round.
+    fn handed_on_again(ledger: &Arc<ContainerLedger>, round: u64) -> Vec<Value> {
         let (budget, mut texts) = (Budget::new(1 << 20), Vec::new());
-        while let Some((number, _)) = ledger.left() {
+        while let Some((number, _)) = ledger.left(round) {
             let mut events = Vec::new();
-            Box::new(ledger.hand_on_again(number, budget.try_charge(1).unwrap()).unwrap()).unpack(&mut events);
+            Box::new(ledger.hand_on_again(round, number, budget.try_charge(1).unwrap()).unwrap()).unpack(&mut events);
             for mut event in events {
                 texts.push(event.field("message").unwrap().clone());
-                event.take_receipt().into_iter().filter(|_| is_safe).for_each(Receipt::acknowledge);
+                event.take_receipt().into_iter().for_each(Receipt::acknowledge);
             }
         }
         texts
@@ -370,17 +394,17 @@ mod tests {
             Receipt::open(Arc::clone(&ledger) as _, number, None)
         });
         assert_eq!(ledger.inherit(2, layers()), marks(2));
-        assert!(ledger.left().is_none(), "the old pipeline may still deliver it");
+        assert!(ledger.left(2).is_none(), "the old pipeline may still deliver it");
         let [first, second] = receipts;
         second.acknowledge();
         drop(first);
-        assert_eq!(handed_on_again(&ledger, false), ["line 1".into()]);
         assert_eq!(cursors.of("a").unwrap().reached.marks, Marks::default());
-        // The pipeline that took it has given it up as well; it does not get it again, but the third one does.
-        assert!(ledger.left().is_none());
         ledger.gone();
+        // A third pipeline comes before the second has it: the container may be none of its, or have other fields there.
+        assert!(ledger.left(3).is_none());
         assert_eq!(ledger.inherit(3, layers()), marks(2));
-        assert_eq!(handed_on_again(&ledger, true), ["line 1".into()]);
+        assert!(ledger.left(2).is_none());
+        assert_eq!(handed_on_again(&ledger, 3), ["line 1".into()]);
         assert_eq!(cursors.of("a"), None, "the container is gone, and all of it is safe");
     }
 
@@ -390,15 +414,13 @@ mod tests {
         let ledger = cursors.ledger_or_new("a");
         let receipt = Receipt::open(Arc::clone(&ledger) as _, ledger.open_kept(marks(1), content("line")), None);
         let waiting = tokio::spawn({
-            let cursors = Arc::clone(&cursors);
-            async move { cursors.api_rests().await }
+            let ledger = Arc::clone(&ledger);
+            async move { ledger.rests().await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         receipt.acknowledge();
         waiting.await.unwrap();
-        assert!(cursors.ledger("a").is_none());
-        drop(ledger);
         cursors.let_go();
     }
 }

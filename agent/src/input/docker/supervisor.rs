@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::again;
 use super::api::{ApiError, Engine, Environment, Event, Listed};
 use super::chunk::Layers;
 use super::cursor::Cursors;
@@ -85,20 +86,17 @@ impl Shared {
     /// Whether cursors without a reader are nobody's: logs that were read from their files may still be taken over.
     fn can_tell_orphans(&self) -> bool {
         match &self.files {
-            Some(files) => files.has_taken_over.load(Ordering::Relaxed),
+            Some(files) => files.has_taken_over.load(Ordering::Acquire),
             None => claim::is_left_to(&claimed(self.cursors.path()), self.round),
         }
     }
 
-    /// The container is gone and nobody reads its log any more. What was given up of it is handed on again, unless it is not wanted.
+    /// The container is gone and nobody reads its log any more.
     fn bury(&self, own: &Own, ledger: &ContainerLedger) {
-        match ledger.about().filter(|(_, container)| self.wanted.exclusion(container, own).is_none()) {
-            Some((host, container)) => {
-                ledger.inherit(self.round, (self.describe)(&host, &container));
-                ledger.gone();
-            }
-            None => self.cursors.remove(ledger.container()),
-        }
+        let is_wanted = |container: &Container| self.wanted.exclusion(container, own).is_none();
+        let layers =
+            |host: &Host, container: &Container| is_wanted(container).then(|| (self.describe)(host, container));
+        again::bury(ledger, self.round, &self.cursors, layers);
     }
 }
 
@@ -120,7 +118,12 @@ impl LogFiles {
         }
         let path = PathBuf::from(self.pattern(host).replace('*', &container.id));
         // The log itself comes with the container's start; its folder tells that this is the right engine's.
-        path.parent().is_some_and(|folder| std::fs::read_dir(folder).is_ok()).then_some(path)
+        Self::is_there(&path).then_some(path)
+    }
+
+    /// Whether the folder can be read in which this log file stands, or will.
+    pub(crate) fn is_there(path: &Path) -> bool {
+        path.parent().is_some_and(|folder| std::fs::read_dir(folder).is_ok())
     }
 
     fn pattern(&self, host: &Host) -> String {
@@ -264,13 +267,15 @@ impl Supervisor {
         let listed: HashSet<&str> = list.iter().map(|container| container.id.as_str()).collect();
         let missing: Vec<String> = self.known.keys().filter(|id| !listed.contains(id.as_str())).cloned().collect();
         missing.iter().for_each(|id| self.destroyed(id));
+        // Asked first: what is taken over meanwhile has a reader by then.
+        let can_tell_orphans = self.shared.can_tell_orphans();
         for id in self.shared.cursors.without_reader() {
             if listed.contains(id.as_str()) || self.known.contains_key(&id) {
                 continue;
             }
             if let Some(ledger) = self.shared.cursors.ledger(&id) {
                 self.shared.bury(&self.own, &ledger);
-            } else if self.shared.can_tell_orphans() {
+            } else if can_tell_orphans {
                 debug!(container = id, "the container is gone, and its cursor with it");
                 self.shared.cursors.remove(&id);
             }
@@ -373,7 +378,10 @@ async fn follow(
     };
     if let Some(reason) = shared.wanted.exclusion(&container, own) {
         debug!(container = container.name, reason, "this container is left out");
-        shared.cursors.drop_ledger(&id);
+        // What the pipeline before this one still has may come to be wanted again.
+        if rests(shared, &id).await.is_some() {
+            shared.cursors.drop_ledger(&id);
+        }
         return Ending::Done;
     }
     if let Some(risk) = container.risk() {
@@ -381,6 +389,14 @@ async fn follow(
     }
     if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {
         debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
+        if let Some(ledger) = rests(shared, &id).await {
+            if LogFiles::is_there(&path) {
+                shared.cursors.drop_ledger(&id);
+            } else {
+                shared.bury(own, &ledger);
+                return Ending::Done;
+            }
+        }
         by_files(shared, session, path, container, signals, start).await;
         return Ending::Done;
     }
@@ -388,7 +404,8 @@ async fn follow(
         () = shared.stop.cancelled() => return Ending::Done,
         begun = begin_reading(shared, &id) => begun,
     };
-    let (ledger, _reading) = begun;
+    let (ledger, mut unproved) = begun;
+    unproved.expect_rotation_at(container.log_file_size().unwrap_or_default());
     let start = shared.cursors.begin(&id, &container.driver, start);
     let described = signals.borrow().changes;
     let host = session.host;
@@ -410,7 +427,7 @@ async fn follow(
         complaints: Vec::new(),
         screen: Screen::new(shared.wanted.streams(&container), hints.picks.clone(), shared.rate_limit),
         hints,
-        unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
+        unproved,
         unreadable: false,
         gaps: (0, None),
         habit: Habit::default(),
@@ -436,7 +453,7 @@ async fn follow(
 }
 
 /// Waits until nobody else reads the container's log or, where that was read from its files, has receipts of it out. Returns its ledger, with the right to read.
-async fn begin_reading(shared: &Shared, id: &str) -> (Arc<ContainerLedger>, OwnedMutexGuard<()>) {
+async fn begin_reading(shared: &Shared, id: &str) -> (Arc<ContainerLedger>, OwnedMutexGuard<Unproved>) {
     if shared.cursors.ledger(id).is_none() && shared.cursors.of(id).is_some() {
         claim::left_to(&claimed(shared.cursors.path()), shared.round).await;
     }
@@ -445,10 +462,12 @@ async fn begin_reading(shared: &Shared, id: &str) -> (Arc<ContainerLedger>, Owne
     (ledger, reading)
 }
 
-/// Waits until what was read of the container's log through the API is safe or was given up: its files are read from the safe place on.
-async fn end_reading(shared: &Shared, id: &str) {
-    if let Some(ledger) = shared.cursors.ledger(id) {
-        ledger.end_reading().await;
+/// Waits until what was read of the container's log through the API is safe or was given up. Its ledger, if there is one and no stop came first.
+async fn rests(shared: &Shared, id: &str) -> Option<Arc<ContainerLedger>> {
+    let ledger = shared.cursors.ledger(id)?;
+    tokio::select! {
+        () = shared.stop.cancelled() => None,
+        () = ledger.rests() => Some(ledger),
     }
 }
 
@@ -462,10 +481,6 @@ async fn by_files(
     start: Start,
 ) {
     let Some(files) = &shared.files else { return };
-    tokio::select! {
-        () = shared.stop.cancelled() => return,
-        () = end_reading(shared, &container.id) => {}
-    }
     let (id, mut described) = (container.id.clone(), signals.borrow().changes);
     let host = session.host;
     let mut order = Some(Order::Read { path: path.clone(), container: Box::new(container), host, start });

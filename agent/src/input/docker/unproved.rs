@@ -24,7 +24,7 @@ const LATEST: Duration = Duration::from_secs(30);
 const LINES: usize = 10_000;
 
 /// Which lines were handed on, and since when.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Unproved {
     seen: HashSet<(Stream, Position)>,
     bytes: u64,
@@ -35,9 +35,9 @@ pub(crate) struct Unproved {
 }
 
 impl Unproved {
-    /// For a log whose files are rotated at `size` bytes: before an eighth of a file is followed it has to be read again.
-    pub(crate) fn new(size: u64) -> Self {
-        Self { seen: HashSet::new(), bytes: 0, limit: (size / 8).clamp(1, 1 << 20), since: None, first: None }
+    /// The log's files are rotated at `size` bytes: before an eighth of a file is followed it has to be read again.
+    pub(crate) fn expect_rotation_at(&mut self, size: u64) {
+        self.limit = (size / 8).clamp(1, 1 << 20);
     }
 
     /// Notes lines that came by following, and strikes out those that came before, or were `proved` before: at a rotation engines repeat these, too.
@@ -103,13 +103,19 @@ mod tests {
         lines.seal(usize::MAX)
     }
 
+    fn unproved(size: u64) -> Unproved {
+        let mut unproved = Unproved::default();
+        unproved.expect_rotation_at(size);
+        unproved
+    }
+
     fn stamps(lines: &Sealed) -> Vec<i64> {
         lines.lines.iter().map(|line| line.position.nanos).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_skipped_is_left_over_and_what_was_repeated_is_not() {
-        let mut unproved = Unproved::new(10 << 20);
+        let mut unproved = unproved(10 << 20);
         assert_eq!(unproved.due(), None);
         let mut followed = lines(&[(1, 0), (2, 0), (5, 0), (5, 1), (2, 0), (6, 0)]);
         unproved.add(&mut followed, &Marks::default());
@@ -127,13 +133,13 @@ mod tests {
         let mut proved = Marks::default();
         proved.set(Stream::Stdout, Position { nanos: 3, ordinal: 0 });
         let mut followed = lines(&[(4, 0), (2, 0), (3, 0), (4, 0), (5, 0)]);
-        Unproved::new(10 << 20).add(&mut followed, &proved);
+        unproved(10 << 20).add(&mut followed, &proved);
         assert_eq!(stamps(&followed), [4, 5]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_eighth_of_a_file_is_due_at_once() {
-        let mut unproved = Unproved::new(64);
+        let mut unproved = unproved(64);
         unproved.add(&mut lines(&[(1, 0), (2, 0), (3, 0), (4, 0)]), &Marks::default());
         assert!(unproved.is_full());
         assert_eq!(unproved.due(), Some(Instant::now()));

@@ -58,8 +58,9 @@ async fn open(path: &Path, round: u64, stop: &CancellationToken) -> anyhow::Resu
     // One that was stopped meanwhile is heard of by who waits for this.
     let Some(claim) = claim::take(path, round, stop).await else { return std::future::pending().await };
     let place = path.to_owned();
-    let opened = spawn_blocking(move || keeping::open(&place)).await.context("the cursors could not be opened")??;
-    let cursors = Arc::new(opened.claimed(claim));
+    // The claim goes along: cursors that nobody waits for any more may still be written.
+    let opened = spawn_blocking(move || keeping::open(&place).map(|cursors| cursors.claimed(claim)));
+    let cursors = Arc::new(opened.await.context("the cursors could not be opened")??);
     // They move until the last receipt is back, long after the inputs have stopped: the task ends when nobody can move them.
     tokio::spawn(keeping::keep(Arc::downgrade(&cursors)));
     Ok(cursors)

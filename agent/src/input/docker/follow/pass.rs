@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use elkhound_pipeline::flow::receipt::Ledger;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -90,7 +91,11 @@ impl Follower {
         }
         if self.read.is_empty() && std::mem::replace(&mut self.start, Start::Beginning) == Start::End {
             match self.last_line().await {
-                Ok(marks) => self.read = marks,
+                Ok(marks) => {
+                    self.read = marks;
+                    let number = self.ledger.open(marks, None);
+                    self.ledger.settled(number);
+                }
                 Err(error) => {
                     self.start = Start::End;
                     return Pass::Failed(error);

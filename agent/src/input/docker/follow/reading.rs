@@ -204,20 +204,22 @@ impl Follower {
             return Ok(());
         }
         let mut lines = reading.intake.lines.seal(CHUNK);
-        match reading.mode {
-            Mode::Follow => {}
-            Mode::Unproved => self.unproved.add(&mut lines, &self.read),
-            Mode::Proving => self.unproved.strike_out(&mut lines),
+        if reading.mode == Mode::Proving {
+            self.unproved.strike_out(&mut lines);
+        }
+        if lines.lines.is_empty() && reading.gap.is_none() && !self.screen.is_due() {
+            return self.pass_over(reading.mode, &lines.marks);
+        }
+        // Before anything is noted of the lines, for they are read again when there is no place for them before the end.
+        let charge = self.charge(reading, LinesChunk::cost(&lines)).await?;
+        if reading.mode == Mode::Unproved {
+            self.unproved.add(&mut lines, &self.read);
         }
         self.screen.pass(&mut lines);
         let suppressed = self.screen.take_suppressed();
         if lines.lines.is_empty() && reading.gap.is_none() && suppressed.is_none() {
-            self.advance(reading.mode, &lines.marks);
-            let number = self.ledger.open(self.read, None);
-            self.ledger.settled(number);
-            return Ok(());
+            return self.pass_over(reading.mode, &lines.marks);
         }
-        let charge = self.charge(reading, LinesChunk::cost(&lines)).await?;
         self.advance(reading.mode, &lines.marks);
         reading.lines += lines.lines.len();
         if let Some(suppressed) = &suppressed {
@@ -229,7 +231,20 @@ impl Follower {
         let receipt = Receipt::open(Arc::clone(&self.ledger) as _, number, Some(charge));
         let (layers, prefix) = (self.layers.clone(), IdPrefix::new(&self.id));
         let chunk = LinesChunk { content, layers, prefix, receipt };
-        self.queue.send(source_number(&self.id), Box::new(chunk)).await.map_err(|_| Pass::Stop)
+        // A chunk that is not sent before the end is given up, and handed on again like others.
+        tokio::select! {
+            biased;
+            sent = self.queue.send(source_number(&self.id), Box::new(chunk)) => sent.map_err(|_| Pass::Stop),
+            () = self.stop.cancelled() => Err(Pass::Stop),
+        }
+    }
+
+    /// Goes on behind lines of which none is handed on.
+    fn pass_over(&mut self, mode: Mode, marks: &Marks) -> Result<(), Pass> {
+        self.advance(mode, marks);
+        let number = self.ledger.open(self.read, None);
+        self.ledger.settled(number);
+        Ok(())
     }
 
     /// Takes so many bytes from the budget; closes the stream while they are not there for long.

@@ -208,6 +208,9 @@ impl Work {
         }
         let read = read.with_later(Some(Stream::Stdout));
         let container = Container { id: ID.into(), driver: "json-file".into(), log_options, ..Container::default() };
+        let mut unproved = Unproved::default();
+        unproved.expect_rotation_at(container.log_file_size().unwrap_or_default());
+        let unproved = Arc::new(tokio::sync::Mutex::new(unproved)).try_lock_owned().unwrap();
         let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
         let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None };
         let described = layers.clone();
@@ -217,7 +220,7 @@ impl Work {
         let follower = Follower {
             engine,
             id: ID.into(),
-            unproved: Unproved::new(container.log_file_size().unwrap_or_default()),
+            unproved,
             container,
             layers,
             host: Arc::default(),
