@@ -188,6 +188,11 @@ impl Cursors {
         state.cursors.keys().filter(|id| !state.begun.contains(*id)).cloned().collect()
     }
 
+    /// The reader of `container` has ended, and can't tell when that is gone.
+    pub(crate) fn lose_reader(&self, container: &str) {
+        self.state().begun.remove(container);
+    }
+
     /// Moves the cursor of `container`.
     pub(crate) fn advance(&self, container: &str, reached: Reached) {
         let mut state = self.state();

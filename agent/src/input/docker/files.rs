@@ -402,7 +402,10 @@ impl Files {
         let reached = self.cursors.of(&container.id).map(|cursor| cursor.reached).unwrap_or_default();
         let from_end = start == Start::End && reached.marks.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
-        let hints = if self.hints { Hints::of(&container.name, &container.labels, limit) } else { Hints::default() };
+        let hints = match self.hints {
+            true => Hints::of(&container.name, &container.labels, container.variable("LOGSPOUT_MULTILINE"), limit),
+            false => Hints::default(),
+        };
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
         let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule, offsets: self.offsets };
         Followed {

@@ -93,13 +93,25 @@ pub(crate) struct Json {
 }
 
 impl Hints {
-    /// What the container of this name asks for by its labels; what can't be heeded is said.
-    pub(crate) fn of(container: &str, labels: &BTreeMap<String, String>, max_bytes: usize) -> Self {
+    /// What the container of this name asks for by its labels; what can't be heeded is said, as is LOGSPOUT_MULTILINE in its environment, by which it asks Logspout.
+    pub(crate) fn of(
+        container: &str,
+        labels: &BTreeMap<String, String>,
+        logspout_multiline: Option<&str>,
+        max_bytes: usize,
+    ) -> Self {
         let (hints, said) = Self::read(container, labels, max_bytes);
-        for hint in said {
+        for hint in said.into_iter().chain(hints.in_place_of(logspout_multiline)) {
             warn!(container, hint, "a hint of this container can't be heeded");
         }
         hints
+    }
+
+    /// What to say of the variable by which a container asks Logspout for its lines to be joined.
+    fn in_place_of(&self, logspout_multiline: Option<&str>) -> Option<String> {
+        let asks = logspout_multiline.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let said = "LOGSPOUT_MULTILINE in its environment is not heeded; give it the label co.elastic.logs/multiline.pattern, and multiline.match and multiline.negate beside it";
+        (asks && self.multiline.is_none()).then(|| said.to_owned())
     }
 
     /// Reads the labels, and what to say about those that can't be heeded. An event has at most `max_bytes`.
@@ -245,6 +257,15 @@ mod tests {
     fn a_container_without_labels_asks_for_nothing() {
         let (hints, said) = read(&[("enabled", "true")]);
         assert!(hints.multiline.is_none() && hints.json.is_none() && said.is_empty());
+    }
+
+    #[test]
+    fn who_asks_logspout_for_joined_lines_is_told_how_to_ask_here() {
+        let silent = Hints::default();
+        let said = silent.in_place_of(Some("true")).unwrap();
+        assert!(said.contains("co.elastic.logs/multiline.pattern"), "{said}");
+        assert_eq!((silent.in_place_of(Some("false")), silent.in_place_of(None)), (None, None));
+        assert_eq!(read(&[("multiline.pattern", "^\\[")]).0.in_place_of(Some("true")), None);
     }
 
     #[test]

@@ -80,7 +80,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn hints_of(&self, container: &Container) -> Hints {
-        if self.hints { Hints::of(&container.name, &container.labels, self.limit) } else { Hints::default() }
+        if !self.hints {
+            return Hints::default();
+        }
+        Hints::of(&container.name, &container.labels, container.variable("LOGSPOUT_MULTILINE"), self.limit)
     }
 
     /// Whether cursors without a reader are nobody's: logs that were read from their files may still be taken over.
@@ -319,7 +322,9 @@ impl Supervisor {
             Ok((id, Ending::Unknown)) => drop(self.known.remove(&id)),
             // The next list takes it up again, behind its cursor.
             Err(error) => {
-                self.known.retain(|_, known| known.task != error.id());
+                for (id, _) in self.known.extract_if(|_, known| known.task == error.id()) {
+                    self.shared.cursors.lose_reader(&id);
+                }
                 warn!(
                     reason = %error,
                     "following a container ended by a panic, which is a defect of elkhound; it is read again within a minute"
@@ -540,11 +545,15 @@ mod tests {
     use std::future::pending;
     use std::sync::atomic::AtomicUsize;
 
+    use elkhound_pipeline::event::Layer;
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue;
+    use elkhound_pipeline::map::Map;
 
     use super::*;
     use crate::input::docker::api::fake::answering;
+    use crate::input::docker::chunk::Decode;
+    use crate::input::docker::position::Stream;
 
     /// An engine that answers 404 so many times before it describes a container.
     async fn engine(unknown: usize) -> Engine {
@@ -601,8 +610,9 @@ mod tests {
         let begun = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&begun);
         let mut supervisor = supervisor(Arc::new(move |_, _| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            panic!("a defect")
+            assert!(counted.fetch_add(1, Ordering::Relaxed) >= 2, "a defect");
+            let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+            Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
         }));
         let other = supervisor.running.spawn(pending()).id();
         let signals = watch::channel(Signals::default()).0;
@@ -616,5 +626,8 @@ mod tests {
             assert_eq!(begun.load(Ordering::Relaxed), times);
             assert_eq!(supervisor.known.keys().collect::<Vec<_>>(), ["cd"]);
         }
+        assert!(supervisor.shared.cursors.of("ab").is_some());
+        supervisor.reconcile(&session, &list[1..]);
+        assert!(supervisor.shared.cursors.of("ab").is_none(), "the container is gone, and nothing of it is on its way");
     }
 }
