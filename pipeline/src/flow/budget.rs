@@ -26,7 +26,15 @@ pub struct Budget {
 /// Bytes taken from a budget, given back when dropped.
 #[derive(Debug)]
 pub struct Charge {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Charge {
+    /// Gives back what is more than `bytes`: less is left of what was charged than was known.
+    pub fn shrink(&mut self, bytes: usize) {
+        let spare = self.permit.num_permits().saturating_sub(units(bytes) as usize);
+        drop(self.permit.split(spare));
+    }
 }
 
 impl Budget {
@@ -51,14 +59,14 @@ impl Budget {
     pub async fn charge(&self, bytes: usize) -> Charge {
         let wanted = units(bytes).min(self.units);
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(wanted).await;
-        Charge { _permit: permit.expect("the semaphore is never closed") }
+        Charge { permit: permit.expect("the semaphore is never closed") }
     }
 
     /// The same without waiting; nothing when they are not free.
     pub fn try_charge(&self, bytes: usize) -> Option<Charge> {
         let wanted = units(bytes).min(self.units);
         let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(wanted).ok()?;
-        Some(Charge { _permit: permit })
+        Some(Charge { permit })
     }
 
     /// The same for a thread that is not part of a runtime; blocks it.
@@ -102,6 +110,18 @@ mod tests {
         assert!(budget.charge_until(UNIT, || true).is_none());
         drop(all);
         assert!(budget.charge_until(10 * UNIT, || true).is_some(), "what is free is had at once");
+        assert_eq!(budget.left(), budget.bytes());
+    }
+
+    #[test]
+    fn what_is_charged_can_become_less_and_never_more() {
+        let budget = Budget::new(10 * UNIT);
+        let mut charge = budget.try_charge(8 * UNIT).unwrap();
+        charge.shrink(9 * UNIT);
+        assert_eq!(budget.left(), 2 * UNIT);
+        charge.shrink(2 * UNIT + 1);
+        assert_eq!(budget.left(), 7 * UNIT);
+        drop(charge);
         assert_eq!(budget.left(), budget.bytes());
     }
 

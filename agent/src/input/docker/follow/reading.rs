@@ -211,7 +211,7 @@ impl Follower {
             return self.pass_over(reading.mode, &lines.marks);
         }
         // Before anything is noted of the lines, for they are read again when there is no place for them before the end.
-        let charge = self.charge(reading, LinesChunk::cost(&lines)).await?;
+        let mut charge = self.charge(reading, LinesChunk::cost(&lines)).await?;
         if reading.mode == Mode::Unproved {
             self.unproved.add(&mut lines, &self.read);
         }
@@ -220,6 +220,7 @@ impl Follower {
         if lines.lines.is_empty() && reading.gap.is_none() && suppressed.is_none() {
             return self.pass_over(reading.mode, &lines.marks);
         }
+        charge.shrink(LinesChunk::cost(&lines));
         self.advance(reading.mode, &lines.marks);
         reading.lines += lines.lines.len();
         if let Some(suppressed) = &suppressed {
