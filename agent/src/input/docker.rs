@@ -162,6 +162,7 @@ mod stamp;
 mod supervisor;
 mod unproved;
 
+use again::Successor;
 use api::Environment;
 use chunk::{Decode, Layers};
 use cursor::Cursors;
@@ -386,17 +387,18 @@ impl Options {
             Source::Engine { environment, files } => (environment, files),
             Source::Files { pattern, host } => {
                 let host = Arc::new(Host { name: host, ..Host::default() });
-                let is_there = |id: &str| LogFiles::is_there(Path::new(&pattern.replace('*', id)));
-                let layers = |host: &Host, container: &Container| {
-                    wanted.exclusion(container, &Own::default()).is_none().then(|| describe(host, container))
-                };
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    () = again::leave_to_files(&cursors, round, is_there, layers) => {}
+                let (wanted, own, describe) = (&wanted, &Own::default(), &describe);
+                let successor = Successor { cursors: &cursors, round, wanted, own, describe };
+                for ledger in cursors.ledgers() {
+                    tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        () = ledger.rests() => {}
+                    }
+                    successor.leave_to_file(&ledger, Path::new(&pattern.replace('*', ledger.container())));
                 }
                 let known = Known::Found(pattern, host);
                 let by_files = read_files((&cursors, round, &stop), |claim| reader(known, claim));
-                let again = again::hand_on(Arc::clone(&cursors), round, queue.clone(), stop.clone());
+                let again = again::hand_on(&cursors, round, queue.clone(), stop.clone());
                 return tokio::join!(by_files, again).0;
             }
         };
@@ -411,7 +413,7 @@ impl Options {
         };
         let has_taken_over = Arc::clone(&has_taken_over);
         let files = pattern.map(|pattern| LogFiles { orders, pattern, has_taken_over });
-        let again = again::hand_on(Arc::clone(&cursors), round, queue.clone(), stop.clone());
+        let again = again::hand_on(&cursors, round, queue.clone(), stop.clone());
         let shared = Shared {
             environment,
             describe: Arc::clone(&describe),

@@ -3,20 +3,22 @@
 //! A container's lines wait until it is known whether somebody wants them: its new reader says so, or the supervisor when the container is gone. New lines wait
 //! for them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use elkhound_pipeline::flow::queue::{Closed, Queue};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::chunk::{Layers, LinesChunk};
+use super::chunk::LinesChunk;
 use super::cursor::Cursors;
 use super::follow::{self, source_number};
 use super::ledger::ContainerLedger;
-use super::metadata::{Container, Host};
+use super::select::{Own, Wanted};
+use super::supervisor::{Describe, LogFiles};
 
 /// Hands on to `queue` what is given up and is for this round, until `stop`.
-pub(crate) async fn hand_on(cursors: Arc<Cursors>, round: u64, queue: Queue, stop: CancellationToken) {
+pub(crate) async fn hand_on(cursors: &Cursors, round: u64, queue: Queue, stop: CancellationToken) {
     let all = async {
         loop {
             let first = cursors.hand_on_again().await;
@@ -53,54 +55,56 @@ async fn one(ledger: &Arc<ContainerLedger>, round: u64, queue: &Queue) -> Result
     Ok(())
 }
 
-/// Logs are read from their files from now on, from the safe place on. Waits until all that was read of them through the API is safe or was given up; what
-/// was given up is handed on again where no file `is_there` that has it.
-pub(crate) async fn leave_to_files(
-    cursors: &Cursors,
-    round: u64,
-    is_there: impl Fn(&str) -> bool,
-    layers: impl Fn(&Host, &Container) -> Option<Layers>,
-) {
-    for ledger in cursors.ledgers() {
-        ledger.rests().await;
-        if is_there(ledger.container()) {
-            cursors.drop_ledger(ledger.container());
-        } else {
-            bury(&ledger, round, cursors, &layers);
-        }
-    }
+/// What takes the place of those that have read logs: it knows which containers are wanted from now on, and what their events share.
+pub(crate) struct Successor<'a> {
+    /// The cursors of both.
+    pub(crate) cursors: &'a Cursors,
+    /// Its round.
+    pub(crate) round: u64,
+    /// Which containers are left out.
+    pub(crate) wanted: &'a Wanted,
+    /// The agent's own container.
+    pub(crate) own: &'a Own,
+    /// Makes what the events of a container share.
+    pub(crate) describe: &'a Describe,
 }
 
-/// The container is gone, and nobody reads its log any more. What was given up of it is for this round, unless it is not wanted there.
-pub(crate) fn bury(
-    ledger: &ContainerLedger,
-    round: u64,
-    cursors: &Cursors,
-    layers: impl FnOnce(&Host, &Container) -> Option<Layers>,
-) {
-    let Some((host, container)) = ledger.about() else { return cursors.remove(ledger.container()) };
-    let Some(layers) = layers(&host, &container) else { return cursors.remove(ledger.container()) };
-    if !ledger.is_read() {
-        ledger.count_unread();
-        follow::warn_of_unread(&container.name);
+impl Successor<'_> {
+    /// The log is read from its file from now on, from the safe place on, once nothing of it is on its way. What was given up is handed on again where there
+    /// is no file that has it; false then.
+    pub(crate) fn leave_to_file(&self, ledger: &ContainerLedger, path: &Path) -> bool {
+        let is_there = LogFiles::is_there(path);
+        if is_there {
+            self.cursors.drop_ledger(ledger.container());
+        } else {
+            self.bury(ledger);
+        }
+        is_there
     }
-    ledger.describe(&host, &container);
-    ledger.inherit(round, layers);
-    ledger.gone();
+
+    /// The container is gone, and nobody reads its log any more. What was given up of it is for this round, unless it is not wanted there.
+    pub(crate) fn bury(&self, ledger: &ContainerLedger) {
+        let about = ledger.about().filter(|(_, container)| self.wanted.exclusion(container, self.own).is_none());
+        let Some((host, container)) = about else { return self.cursors.remove(ledger.container()) };
+        if !ledger.is_read() {
+            ledger.count_unread();
+            follow::warn_of_unread(&container.name);
+        }
+        ledger.describe(&host, &container);
+        ledger.inherit(self.round, (self.describe)(&host, &container));
+        ledger.gone();
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use elkhound_pipeline::event::{Event, Layer};
+    use elkhound_pipeline::event::Event;
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue::{Lane, Order, Sent, queue};
     use elkhound_pipeline::flow::receipt::Receipt;
-    use elkhound_pipeline::map::Map;
 
     use super::*;
-    use crate::input::docker::chunk::{Content, Decode};
+    use crate::input::docker::chunk::{Content, Layers};
     use crate::input::docker::follow::Start;
     use crate::input::docker::lines::Lines;
     use crate::input::docker::position::{Marks, Position, Stream};
@@ -119,11 +123,6 @@ mod tests {
             drop(Receipt::open(Arc::clone(&ledger) as _, ledger.open_kept(marks, content), None));
         }
         (cursors, ledger)
-    }
-
-    fn layers() -> Layers {
-        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
     }
 
     async fn next(lane: &Lane) -> Sent {
@@ -147,11 +146,12 @@ mod tests {
         // Room for one of the two.
         let (queue, mut lanes) = queue(1, Order::Free, Budget::new(1024));
         let (lane, stop) = (lanes.remove(0), CancellationToken::new());
-        let handing_on = tokio::spawn(hand_on(Arc::clone(&cursors), 1, queue, stop.clone()));
+        let (given_up, until) = (Arc::clone(&cursors), stop.clone());
+        let handing_on = tokio::spawn(async move { hand_on(&given_up, 1, queue, until).await });
         tokio::task::yield_now().await;
         assert!(lane.try_next().is_none(), "nobody has said that it is wanted");
         ledger.is_next().await;
-        ledger.inherit(1, layers());
+        ledger.inherit(1, Layers::plain());
         let first = next(&lane).await;
         tokio::select! {
             biased;

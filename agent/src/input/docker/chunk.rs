@@ -34,6 +34,15 @@ pub(crate) struct Layers {
     pub(crate) pipeline: Option<Text>,
 }
 
+#[cfg(test)]
+impl Layers {
+    /// For tests: nothing is shared.
+    pub(crate) fn plain() -> Self {
+        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
+        Self { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
+    }
+}
+
 /// What becomes of lines that are JSON objects.
 #[derive(Clone, Debug)]
 pub(crate) enum Decode {

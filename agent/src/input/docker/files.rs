@@ -26,7 +26,6 @@ use tracing::{info, warn};
 use super::chunk::{Content, LinesChunk};
 use super::cursor::Cursors;
 use super::follow::{Start, source_number};
-use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host};
 use super::position::IdPrefix;
@@ -402,10 +401,7 @@ impl Files {
         let reached = self.cursors.of(&container.id).map(|cursor| cursor.reached).unwrap_or_default();
         let from_end = start == Start::End && reached.marks.is_empty();
         let (limit, strip_ansi) = (self.limit, self.strip_ansi);
-        let hints = match self.hints {
-            true => Hints::of(&container.name, &container.labels, container.variable("LOGSPOUT_MULTILINE"), limit),
-            false => Hints::default(),
-        };
+        let hints = container.hints(self.hints, limit);
         let (tty, files, rule) = (container.tty, container.log_files(), hints.multiline);
         let reading = Reading { limit, strip_ansi, tty, from_end, reached, files, rule, offsets: self.offsets };
         Followed {

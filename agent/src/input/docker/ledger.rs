@@ -295,14 +295,11 @@ impl Ledger for ContainerLedger {
 
 #[cfg(test)]
 mod tests {
-    use elkhound_pipeline::event::Layer;
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue::Chunk;
-    use elkhound_pipeline::map::Map;
     use elkhound_pipeline::value::Value;
 
     use super::*;
-    use crate::input::docker::chunk::Decode;
     use crate::input::docker::follow::Start;
     use crate::input::docker::lines::Lines;
     use crate::input::docker::position::{Position, Stream};
@@ -365,11 +362,6 @@ mod tests {
         Arc::new(Content { lines: lines.seal(0), gap: None, suppressed: None })
     }
 
-    fn layers() -> Layers {
-        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
-    }
-
     /// The texts of what is handed on again to a pipeline of this round.
     fn handed_on_again(ledger: &Arc<ContainerLedger>, round: u64) -> Vec<Value> {
         let (budget, mut texts) = (Budget::new(1 << 20), Vec::new());
@@ -388,12 +380,12 @@ mod tests {
     async fn the_next_pipeline_gets_what_the_last_has_given_up_and_reads_on_behind_it() {
         let (ledger, cursors) = ledger();
         let ledger = Arc::new(ledger);
-        assert_eq!(ledger.inherit(1, layers()), Marks::default());
+        assert_eq!(ledger.inherit(1, Layers::plain()), Marks::default());
         let receipts = [1, 2].map(|nanos| {
             let number = ledger.open_kept(marks(nanos), content(&format!("line {nanos}")));
             Receipt::open(Arc::clone(&ledger) as _, number, None)
         });
-        assert_eq!(ledger.inherit(2, layers()), marks(2));
+        assert_eq!(ledger.inherit(2, Layers::plain()), marks(2));
         assert!(ledger.left(2).is_none(), "the old pipeline may still deliver it");
         let [first, second] = receipts;
         second.acknowledge();
@@ -402,7 +394,7 @@ mod tests {
         ledger.gone();
         // A third pipeline comes before the second has it: the container may be none of its, or have other fields there.
         assert!(ledger.left(3).is_none());
-        assert_eq!(ledger.inherit(3, layers()), marks(2));
+        assert_eq!(ledger.inherit(3, Layers::plain()), marks(2));
         assert!(ledger.left(2).is_none());
         assert_eq!(handed_on_again(&ledger, 3), ["line 1".into()]);
         assert_eq!(cursors.of("a"), None, "the container is gone, and all of it is safe");

@@ -22,6 +22,7 @@ use elkhound_pipeline::map::Map;
 use elkhound_pipeline::text::Text;
 use elkhound_pipeline::value::Value;
 
+use super::hints::Hints;
 use super::position::Stream;
 use crate::files::glob;
 
@@ -107,6 +108,14 @@ impl Container {
             // The engine's own copy beside all other drivers.
             _ => option("cache-compress").is_none_or(is_true),
         }
+    }
+
+    /// What the container asks for, if that is heeded; an event has at most `max_bytes`. What can't be heeded is said.
+    pub(crate) fn hints(&self, are_heeded: bool, max_bytes: usize) -> Hints {
+        if !are_heeded {
+            return Hints::default();
+        }
+        Hints::of(&self.name, &self.labels, self.variable("LOGSPOUT_MULTILINE"), max_bytes)
     }
 
     /// What about its log's settings loses lines before anybody can read them, with what to write instead.

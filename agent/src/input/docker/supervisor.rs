@@ -17,14 +17,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::again;
+use super::again::Successor;
 use super::api::{ApiError, Engine, Environment, Event, Listed};
 use super::chunk::Layers;
 use super::cursor::Cursors;
 use super::files::{Order, claimed};
 use super::follow::early::Early;
 use super::follow::{Follower, Habit, Signals, Start};
-use super::hints::Hints;
 use super::ledger::ContainerLedger;
 use super::metadata::{Container, Host, own_container};
 use super::position::Marks;
@@ -79,13 +78,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn hints_of(&self, container: &Container) -> Hints {
-        if !self.hints {
-            return Hints::default();
-        }
-        Hints::of(&container.name, &container.labels, container.variable("LOGSPOUT_MULTILINE"), self.limit)
-    }
-
     /// Whether cursors without a reader are nobody's: logs that were read from their files may still be taken over.
     fn can_tell_orphans(&self) -> bool {
         match &self.files {
@@ -94,12 +86,10 @@ impl Shared {
         }
     }
 
-    /// The container is gone and nobody reads its log any more.
-    fn bury(&self, own: &Own, ledger: &ContainerLedger) {
-        let is_wanted = |container: &Container| self.wanted.exclusion(container, own).is_none();
-        let layers =
-            |host: &Host, container: &Container| is_wanted(container).then(|| (self.describe)(host, container));
-        again::bury(ledger, self.round, &self.cursors, layers);
+    /// What takes the place of the input before this one.
+    fn successor<'a>(&'a self, own: &'a Own) -> Successor<'a> {
+        let Self { cursors, round, wanted, describe, .. } = self;
+        Successor { cursors, round: *round, wanted, own, describe }
     }
 }
 
@@ -277,7 +267,7 @@ impl Supervisor {
                 continue;
             }
             if let Some(ledger) = self.shared.cursors.ledger(&id) {
-                self.shared.bury(&self.own, &ledger);
+                self.shared.successor(&self.own).bury(&ledger);
             } else if can_tell_orphans {
                 debug!(container = id, "the container is gone, and its cursor with it");
                 self.shared.cursors.remove(&id);
@@ -377,7 +367,7 @@ async fn follow(
 ) -> Ending {
     let Some(container) = inspect(&session.engine, &id, &shared.stop).await else {
         if let Some(ledger) = shared.cursors.ledger(&id).filter(|_| !shared.stop.is_cancelled()) {
-            shared.bury(own, &ledger);
+            shared.successor(own).bury(&ledger);
         }
         return Ending::Unknown;
     };
@@ -394,13 +384,10 @@ async fn follow(
     }
     if let Some(path) = shared.files.as_ref().and_then(|files| files.log_of(&session.host, &container)) {
         debug!(container = container.name, path = %path.display(), "this container's log is read from its files");
-        if let Some(ledger) = rests(shared, &id).await {
-            if LogFiles::is_there(&path) {
-                shared.cursors.drop_ledger(&id);
-            } else {
-                shared.bury(own, &ledger);
-                return Ending::Done;
-            }
+        if let Some(ledger) = rests(shared, &id).await
+            && !shared.successor(own).leave_to_file(&ledger, &path)
+        {
+            return Ending::Done;
         }
         by_files(shared, session, path, container, signals, start).await;
         return Ending::Done;
@@ -418,7 +405,7 @@ async fn follow(
     let describer = Arc::clone(shared);
     let describer_host = Arc::clone(&host);
     let describe = Arc::new(move |container: &Container| (describer.describe)(&describer_host, container));
-    let hints = shared.hints_of(&container);
+    let hints = container.hints(shared.hints, shared.limit);
     let layers = describe(&container);
     let read = ledger.inherit(shared.round, layers.clone());
     let follower = Follower {
@@ -545,15 +532,11 @@ mod tests {
     use std::future::pending;
     use std::sync::atomic::AtomicUsize;
 
-    use elkhound_pipeline::event::Layer;
     use elkhound_pipeline::flow::budget::Budget;
     use elkhound_pipeline::flow::queue;
-    use elkhound_pipeline::map::Map;
 
     use super::*;
     use crate::input::docker::api::fake::answering;
-    use crate::input::docker::chunk::Decode;
-    use crate::input::docker::position::Stream;
 
     /// An engine that answers 404 so many times before it describes a container.
     async fn engine(unknown: usize) -> Engine {
@@ -611,8 +594,7 @@ mod tests {
         let counted = Arc::clone(&begun);
         let mut supervisor = supervisor(Arc::new(move |_, _| {
             assert!(counted.fetch_add(1, Ordering::Relaxed) >= 2, "a defect");
-            let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-            Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None }
+            Layers::plain()
         }));
         let other = supervisor.running.spawn(pending()).id();
         let signals = watch::channel(Signals::default()).0;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use elkhound_pipeline::event::{Event, Layer};
+use elkhound_pipeline::event::Event;
 use elkhound_pipeline::flow::budget::Budget;
 use elkhound_pipeline::flow::queue::{Lane, Order, queue};
-use elkhound_pipeline::map::Map;
 use elkhound_pipeline::value::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +14,6 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::input::docker::api::Environment;
-use crate::input::docker::chunk::Decode;
 use crate::input::docker::cursor::Cursors;
 use crate::input::docker::position::Stream;
 use crate::stats::containers::Containers;
@@ -211,8 +209,7 @@ impl Work {
         let mut unproved = Unproved::default();
         unproved.expect_rotation_at(container.log_file_size().unwrap_or_default());
         let unproved = Arc::new(tokio::sync::Mutex::new(unproved)).try_lock_owned().unwrap();
-        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers = Layers { by_stream, decode: Decode::Nothing, sequence: false, pipeline: None };
+        let layers = Layers::plain();
         let described = layers.clone();
         let started = Signals { starts: 1, ..Signals::default() };
         // A sender that is gone would be the end of everything.

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use elkhound_pipeline::event::Layer;
-use elkhound_pipeline::map::Map;
-
 use super::*;
 use crate::input::docker::cursor::Cursors;
 use crate::input::docker::position::{Gap, Position, Stream};
@@ -45,10 +42,7 @@ impl Folder {
         let (cursors, _) = Cursors::open(&self.0.join("cursors")).unwrap();
         cursors.begin_anew(containers);
         let ledger = Arc::new(ContainerLedger::new("abc", Arc::new(cursors)));
-        let by_stream = Stream::BOTH.map(|_| Arc::new(Layer::new(Map::new())));
-        let layers =
-            Layers { by_stream, decode: crate::input::docker::chunk::Decode::Nothing, sequence: false, pipeline: None };
-        Log::new(&self.log(), layers, ledger, reading)
+        Log::new(&self.log(), Layers::plain(), ledger, reading)
     }
 
     /// Moves the files as dockerd does, keeping `kept` of them.
