@@ -16,7 +16,7 @@ const BUSY: &str = "input { generator { count => 2000 id => made } tcp { port =>
     output { null { id => nothing } }";
 
 /// An agent whose API has taken any free port, and where that is.
-fn started(name: &str, pipeline: &str, environment: &[(&str, &str)]) -> (Agent, String) {
+pub(crate) fn started(name: &str, pipeline: &str, environment: &[(&str, &str)]) -> (Agent, String) {
     let mut agent = Agent::new(name, pipeline).environment("API_HTTP_PORT", "0").environment("NO_COLOR", "1");
     for (name, value) in environment {
         agent = agent.environment(name, value);
@@ -39,7 +39,7 @@ fn ask(arguments: &[&str]) -> (u16, String) {
     (status.parse().unwrap(), body.to_owned())
 }
 
-fn document(url: &str) -> Value {
+pub(crate) fn document(url: &str) -> Value {
     let (status, body) = ask(&[url]);
     assert_eq!(status, 200, "{url}: {body}");
     serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url}: {error}: {body}"))

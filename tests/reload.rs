@@ -5,12 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, Container, Elasticsearch, Folder, Scenario, eventually, from_rig, output_of, signal};
+use crate::api::{document, started};
+use crate::harness::{Agent, Container, Elasticsearch, Folder, Scenario, eventually, from_rig, signal};
 use crate::inputs::address;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,6 +22,17 @@ fn reloading(name: &str, pipeline: &str) -> Agent {
         .environment("CONFIG_RELOAD_INTERVAL", "50ms");
     agent.start();
     agent
+}
+
+/// The same of the rig's engine, with so much in flight at the most, and where its monitoring API answers.
+fn reading_containers(name: &str, pipeline: &str, in_flight: &str) -> (Agent, String) {
+    let environment = [
+        ("DOCKER_HOST", &*from_rig("DOCKER_HOST")),
+        ("CONFIG_RELOAD_AUTOMATIC", "true"),
+        ("CONFIG_RELOAD_INTERVAL", "50ms"),
+        ("MEMORY_MAX_IN_FLIGHT", in_flight),
+    ];
+    started(name, pipeline, &environment)
 }
 
 /// Reads a file and prints its lines with a version.
@@ -178,8 +189,7 @@ fn counting(name: &str, numbers: std::ops::Range<usize>, options: &[&str], then:
 
 /// How many lines of a container the pipeline's first input has handed on.
 fn read(address: &str, container: &Container) -> u64 {
-    let url = format!("http://{address}/_node/stats/pipelines/main");
-    let stats: Value = serde_json::from_str(&output_of(Command::new("curl").args(["--silent", &url]))).unwrap();
+    let stats = document(&format!("http://{address}/_node/stats/pipelines/main"));
     let containers = stats["pipelines"]["main"]["plugins"]["inputs"][0]["containers"].as_array().cloned();
     let found = containers.unwrap_or_default().into_iter().find(|it| it["name"] == container.name());
     found.and_then(|found| found["lines"].as_u64()).unwrap_or_default()
@@ -199,13 +209,7 @@ fn through_the_api_lines_of_removed_containers_are_handed_on_again_and_new_ones_
     let ours = format!("reload-api-{}", std::process::id());
     let input = format!("docker {{ read => api filter_name => '{ours}-*' }}");
     let nowhere = format!("input {{ {input} }} output {{ elasticsearch {{ hosts => ['http://127.0.0.1:9'] }} }}");
-    let mut agent = Agent::new("reload-api", &nowhere)
-        .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
-        .environment("CONFIG_RELOAD_AUTOMATIC", "true")
-        .environment("CONFIG_RELOAD_INTERVAL", "50ms")
-        .environment("API_HTTP_PORT", "0");
-    agent.start();
-    let api = address(&mut agent, "the monitoring API answers").to_string();
+    let (mut agent, api) = reading_containers("reload-api", &nowhere, "24mb");
     let before = counting(&format!("{ours}-before"), 0..3_000, &[], "sleep 100000");
     let last_words = "trap 'echo line 6000; exit' TERM; while usleep 20000; do :; done";
     let between = counting(&format!("{ours}-between"), 3_000..6_000, &[], last_words);
@@ -240,22 +244,15 @@ fn a_log_that_can_be_rotated_and_waits_for_room_when_its_pipeline_is_loaded_agai
         let ours = format!("reload-room-{driver}-{}", std::process::id());
         let input = format!("docker {{ read => api filter_name => '{ours}' }}");
         let nowhere = format!("input {{ {input} }} output {{ elasticsearch {{ hosts => ['http://127.0.0.1:9'] }} }}");
-        let mut agent = Agent::new(&ours, &nowhere)
-            .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
-            .environment("CONFIG_RELOAD_AUTOMATIC", "true")
-            .environment("CONFIG_RELOAD_INTERVAL", "50ms")
-            .environment("MEMORY_MAX_IN_FLIGHT", "1mb")
-            .environment("API_HTTP_PORT", "0");
-        agent.start();
-        let api = address(&mut agent, "the monitoring API answers").to_string();
+        let (mut agent, api) = reading_containers(&ours, &nowhere, "1mb");
         let script = "i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i + 1)); [ $((i % 10)) -gt 0 ] || usleep 5000; done; sleep 100000";
         let driver = format!("--log-driver={driver}");
         let container = Container::run(&ours, &[&driver, "--log-opt=max-size=5m", "--log-opt=max-file=3"], script);
+        let mut looks = (0, 0);
         eventually("a reader that waits for room", LIMIT, || {
-            let before = read(&api, &container);
-            std::thread::sleep(Duration::from_millis(500));
-            let after = read(&api, &container);
-            if before == after && after > 500 { Ok(()) } else { Err(format!("{before}, then {after}")) }
+            let lines = read(&api, &container);
+            looks = if looks.0 == lines { (lines, looks.1 + 1) } else { (lines, 0) };
+            if lines > 500 && looks.1 == 5 { Ok(()) } else { Err(format!("{lines} at {} looks", looks.1)) }
         });
         agent.set_pipeline(&format!("input {{ {input} }} output {{ stdout {{ codec => json_lines }} }}"));
         assert_once(&mut agent, 6_000);
@@ -273,11 +270,7 @@ fn whether_logs_are_read_from_files_or_through_the_api_can_change_while_they_gro
     };
     let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); [ $((i % 20)) -gt 0 ] || usleep 10000; done; sleep 100000";
     let _container = Container::run(&ours, &[], script);
-    let mut agent = Agent::new("reload-way", &pipeline("auto"))
-        .environment("DOCKER_HOST", &from_rig("DOCKER_HOST"))
-        .environment("CONFIG_RELOAD_AUTOMATIC", "true")
-        .environment("CONFIG_RELOAD_INTERVAL", "50ms");
-    agent.start();
+    let (mut agent, _) = reading_containers("reload-way", &pipeline("auto"), "24mb");
     for (lines, read) in [(1_000, "api"), (5_000, "auto"), (9_000, "api"), (13_000, "auto")] {
         until_printed(&mut agent, &format!("line {lines}"));
         agent.set_pipeline(&pipeline(read));
