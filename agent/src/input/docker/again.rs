@@ -105,9 +105,14 @@ mod tests {
 
     use super::*;
     use crate::input::docker::chunk::{Content, Layers};
+    use crate::input::docker::filters::Filters;
     use crate::input::docker::follow::Start;
     use crate::input::docker::lines::Lines;
+    use crate::input::docker::metadata::Container;
     use crate::input::docker::position::{Marks, Position, Stream};
+    use crate::scratch::Folder;
+    use crate::stats::containers::Containers;
+    use crate::stats::tap::Tap;
 
     /// Cursors, and the ledger of a container of which a pipeline has given up two lines.
     fn given_up() -> (Arc<Cursors>, Arc<ContainerLedger>) {
@@ -165,5 +170,34 @@ mod tests {
         stop.cancel();
         handing_on.await.unwrap();
         cursors.let_go();
+    }
+
+    #[test]
+    fn what_was_given_up_is_for_the_successor_that_wants_it_unless_the_files_have_it() {
+        let describe: Describe = Arc::new(|_, _| Layers::plain());
+        let all = Wanted::default();
+        let others = Wanted::new(&["team:shop".into()], false, Filters::default());
+        let folder = Folder::new("successor");
+        for (wanted, path, is_kept, has_cursor) in [
+            (&all, folder.join("gone/a-json.log"), true, true),
+            (&others, folder.join("gone/a-json.log"), false, false),
+            (&all, folder.join("a-json.log"), false, true),
+        ] {
+            let (cursors, ledger) = given_up();
+            let containers = Arc::new(Containers::new(Arc::new(Tap::new())));
+            cursors.begin_anew(Some(Arc::clone(&containers)));
+            let labels = [("team".to_owned(), "shop".to_owned())].into();
+            ledger.describe(&Arc::default(), &Container { id: "a".into(), labels, ..Container::default() });
+            let own = Own::default();
+            let successor = Successor { cursors: &cursors, round: 1, wanted, own: &own, describe: &describe };
+            for _ in 0..2 {
+                assert_eq!(successor.leave_to_file(&ledger, &path), path.parent().unwrap().exists());
+            }
+            assert_eq!(ledger.left(1).is_some(), is_kept, "{path:?}");
+            assert_eq!(cursors.of("a").is_some(), has_cursor, "{path:?}");
+            assert_eq!(cursors.ledger("a").is_some(), is_kept, "{path:?}");
+            assert_eq!(containers.unread(), u64::from(is_kept), "lines may be missing, which is told once");
+            cursors.let_go();
+        }
     }
 }
